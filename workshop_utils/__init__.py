@@ -1,0 +1,1 @@
+"""Helpers that keep the lessons short."""
