@@ -1,0 +1,138 @@
+"""How strong the noise of a pixel or of a trace is, read off its high frequencies."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .errors import ParameterError, explain
+
+__all__ = ["pixel_noise", "trace_noise"]
+
+_METHODS = ("mean", "median", "logmexp")
+
+
+def _average(power: np.ndarray, method: str) -> np.ndarray:
+    """Average a half power spectrum over its last axis and return the standard deviation."""
+    if method == "mean":
+        return np.sqrt(power.mean(axis=-1))
+    if method == "median":
+        return np.sqrt(np.median(power, axis=-1))
+    if method == "logmexp":
+        # The floor keeps a constant trace at noise 0 instead of log(0).
+        return np.sqrt(np.exp(np.log(np.maximum(power, 1e-30)).mean(axis=-1)))
+    raise ParameterError(explain(f"noise_method out of {_METHODS}", f"{method!r}", "use one of them"))
+
+
+def shorten(Y: np.ndarray, max_num_samples_fft: int) -> np.ndarray:
+    """
+    Take three pieces (start, middle, end) of long traces.
+
+    Parameters
+    ----------
+    Y : ndarray of shape (..., T)
+        Traces.
+    max_num_samples_fft : int
+        Traces up to this length are returned as they are.
+
+    Returns
+    -------
+    ndarray of shape (..., min(T, 3 * (max_num_samples_fft // 3)))
+        The traces, or their pieces joined.
+    """
+    T = Y.shape[-1]
+    if T <= max_num_samples_fft:
+        return Y
+    piece = max_num_samples_fft // 3
+    middle = T // 2 - piece // 2
+    return np.concatenate(
+        [Y[..., 1 : piece + 1], Y[..., middle : middle + piece], Y[..., T - piece :]], axis=-1
+    )
+
+
+def pixel_noise(
+    Y: np.ndarray,
+    noise_range: tuple[float, float] = (0.25, 0.5),
+    noise_method: str = "mean",
+    max_num_samples_fft: int = 3072,
+) -> np.ndarray:
+    """
+    Noise of each pixel from the upper part of its power spectrum.
+
+    Parameters
+    ----------
+    Y : ndarray of shape (..., T)
+        Traces, time last.
+    noise_range : tuple of two floats
+        Band ``(low, high]`` in cycles per frame.
+    noise_method : {'mean', 'median', 'logmexp'}
+        How the band is averaged.
+    max_num_samples_fft : int
+        Longer traces are represented by three pieces (start, middle, end).
+
+    Returns
+    -------
+    ndarray of shape (...), float32
+        Standard deviation of the noise, in the units of `Y`; exact in expectation for white noise.
+
+    References
+    ----------
+    Pnevmatikakis et al. 2016, Neuron 89:285, Supplement, 'Noise estimation'.
+    """
+    from scipy.fft import rfft
+
+    flat = shorten(Y, max_num_samples_fft)
+    lead = flat.shape[:-1]
+    flat = flat.reshape(-1, flat.shape[-1])
+    T = flat.shape[1]
+    frequency = np.arange(T // 2 + 1) / T
+    band = (frequency > noise_range[0]) & (frequency <= noise_range[1])
+    if not band.any():
+        return np.zeros(lead, dtype=np.float32)
+    first, last = np.flatnonzero(band)[[0, -1]]
+    out = np.empty(len(flat), dtype=np.float32)
+    step = max(1, 2**21 // T)  # blocks that stay in the processor's cache
+    for i in range(0, len(flat), step):
+        spectrum = rfft(np.asarray(flat[i : i + step], dtype=np.float32), axis=-1)[:, first : last + 1]
+        out[i : i + step] = _average((spectrum.real**2 + spectrum.imag**2) / T, noise_method)
+    return out.reshape(lead)
+
+
+def trace_noise(
+    traces: np.ndarray,
+    noise_range: tuple[float, float] = (0.25, 0.5),
+    noise_method: str = "logmexp",
+    inclusive: bool = False,
+) -> np.ndarray:
+    """
+    Noise of temporal traces from Welch's power spectrum.
+
+    Parameters
+    ----------
+    traces : ndarray of shape (T,) or (K, T)
+        Traces.
+    noise_range : tuple of two floats
+        Band in cycles per frame.
+    noise_method : {'mean', 'median', 'logmexp'}
+        How the band is averaged.
+    inclusive : bool
+        Whether the band includes its two ends.
+
+    Returns
+    -------
+    float64 or ndarray of shape (K,), float64
+        Standard deviation of the noise, in the units of `traces`.
+
+    References
+    ----------
+    Pnevmatikakis et al. 2016, Neuron 89:285, Supplement; Friedrich et al. 2017, PLoS Comput Biol
+    13:e1005423, 'Parameter estimation'.
+    """
+    from scipy.signal import welch
+
+    values = np.asarray(traces, dtype=np.float64)
+    frequency, power = welch(values, nperseg=min(256, values.shape[-1]), axis=-1)
+    low, high = noise_range
+    band = (frequency >= low) & (frequency <= high) if inclusive else (frequency > low) & (frequency < high)
+    if not band.any():
+        return values.std(axis=-1)
+    return _average(power[..., band] / 2, noise_method)
