@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.server
+import json
+import os
+import threading
+
+import numpy as np
+import pytest
+import tifffile
+
+from cnmf_engine.errors import InputError, MissingFileError
+from workshop_utils import data, known, lessons
+
+
+@pytest.fixture
+def movie(tmp_path):
+    path = tmp_path / "mäuse & Hirn" / "my movie.tif"
+    path.parent.mkdir()
+    tifffile.imwrite(path, np.zeros((3, 4, 5), np.uint8), photometric="minisblack")
+    return path
+
+
+@pytest.fixture
+def server(tmp_path):
+    """Serve a folder at a local address."""
+    root = tmp_path / "served"
+    root.mkdir()
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(root))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever, daemon=True)
+        thread.start()
+        yield root, f"http://127.0.0.1:{httpd.server_port}"
+        httpd.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def known_movie(server, tmp_path, monkeypatch):
+    """Register one movie at the local address; give its registry entry to be changed."""
+    root, address = server
+    content = os.urandom(5000)
+    (root / "known.tif").write_bytes(content)
+    entry = {
+        "address": f"{address}/known.tif",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "frame_rate": 20,
+    }
+
+    def register(**changes):
+        folder = tmp_path / "data"
+        folder.mkdir(exist_ok=True)
+        registry = {"movies": {"known.tif": entry | changes}}
+        (folder / "registry.json").write_text(json.dumps(registry))
+        monkeypatch.setattr(known, "resource", lambda kind: folder)
+        return content
+
+    monkeypatch.setenv("CAIMAN_DATA", str(tmp_path / "caiman data"))
+    return register
+
+
+def test_demo_is_there_with_its_truth():
+    path = data.get("demo")
+    assert path == data.folder() / data.DEMO and path.is_file()
+    assert data.truth_for(path).A.ndim == 3
+
+
+def test_file_by_path(movie, monkeypatch):
+    assert data.get(movie) == movie
+    monkeypatch.chdir(movie.parent)
+    assert data.get("my movie.tif") == movie
+    assert data.truth_for(movie) is None
+
+
+def test_folder_with_one_movie(movie):
+    (movie.parent / "requirements_caiman.txt").write_text("numpy\n")
+    (movie.parent / ".hidden.tif").write_bytes(b"")
+    assert data.get(movie.parent) == movie
+
+
+def test_folder_with_several_movies_lists_them(movie):
+    other = movie.with_name("second.AVI")
+    other.write_bytes(b"")
+    with pytest.raises(
+        InputError, match=r"Found 2: 'my movie.tif', 'second.AVI'.\nTo go on: name one, for example"
+    ):
+        data.get(movie.parent)
+
+
+def test_folder_without_movie_says_what_is_there(tmp_path):
+    (tmp_path / "notes.txt").write_text("")
+    (tmp_path / "x.mmap").write_text("")
+    with pytest.raises(MissingFileError, match=r"none, only 'notes.txt', 'x.mmap'"):
+        data.get(tmp_path)
+
+
+def test_zarr_folder_is_a_movie(tmp_path):
+    (tmp_path / "rec.zarr").mkdir()
+    assert data.get(tmp_path / "rec.zarr") == tmp_path / "rec.zarr"
+    assert data.get(tmp_path) == tmp_path / "rec.zarr"
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [("my movi.tif", "my movie.tif"), ("My Movie.tif", "my movie.tif")],
+    ids=["typo", "case"],
+)
+def test_misspelt_path_suggests_the_movie_beside_it(movie, asked, meant):
+    with pytest.raises(MissingFileError) as caught:
+        data.get(movie.parent / asked)
+    assert f"did you mean '{movie.with_name(meant)}'" in str(caught.value)
+
+
+def test_misspelt_name_suggests_the_known_one():
+    with pytest.raises(MissingFileError, match="did you mean 'demo'"):
+        data.get("demmo")
+
+
+def test_empty_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MissingFileError, match="Expected a movie"):
+        data.get("")
+
+
+def test_known_movie_is_downloaded_once(known_movie, server, tmp_path):
+    content = known_movie()
+    path = data.get("known.tif")
+    assert path == tmp_path / "caiman data" / "example_movies" / "known.tif"
+    assert path.read_bytes() == content
+    assert data.frame_rate(path) == 20
+    (server[0] / "known.tif").unlink()
+    assert data.get("known.tif") == path
+
+
+def test_download_that_differs_is_refused(known_movie, tmp_path):
+    known_movie(sha256="0" * 64)
+    with pytest.raises(
+        MissingFileError, match=r"with SHA-256 000(.|\n)*Found .*does not match(.|\n)*To go on: try again"
+    ):
+        data.get("known.tif")
+    assert not list((tmp_path / "caiman data").rglob("*.tif"))
+
+
+def test_file_missing_at_the_address(known_movie, server):
+    known_movie(address=f"{server[1]}/gone.tif")
+    with pytest.raises(MissingFileError, match=r"(?s)Found HTTPError: 404.*movie='demo' needs no download"):
+        data.get("known.tif")
+
+
+def test_offline(known_movie):
+    # Port 9 (discard) answers nobody: the connection is refused at once.
+    known_movie(address="http://127.0.0.1:9/known.tif")
+    with pytest.raises(MissingFileError, match=r"(?s)Found ConnectionError.*put the file at .*known.tif"):
+        data.get("known.tif")
+
+
+def test_cache_without_caiman_data(monkeypatch):
+    monkeypatch.delenv("CAIMAN_DATA", raising=False)
+    assert data.cache_folder().name == "calcium-workshop"
+
+
+def test_broken_registry(tmp_path):
+    path = tmp_path / "registry.json"
+    path.write_text('{"films": {}}')
+    with pytest.raises(InputError, match=r"KeyError: 'movies'"):
+        data.registry(path)
+
+
+def test_registry_of_the_workshop():
+    entries = data.registry()
+    assert {"data_endoscope.tif", "demoMovie.tif"} <= set(entries)
+    for entry in entries.values():
+        assert entry.address is None or entry.address.startswith("https://"), entry
+        assert entry.sha256 is None or len(entry.sha256) == 64, entry
+
+
+def test_copy_folder_copies_then_skips(movie, tmp_path, capsys):
+    (movie.parent / "sub").mkdir()
+    (movie.parent / "sub" / "notes.txt").write_text("x")
+    target = tmp_path / "Ziel & mehr"
+    first = data.copy_folder(movie.parent, target)
+    assert (first.copied, first.skipped) == (2, 0)
+    assert (target / "my movie.tif").read_bytes() == movie.read_bytes()
+    assert "Copied 2 file(s)" in capsys.readouterr().out
+    again = data.copy_folder(movie.parent, target)
+    assert (again.copied, again.skipped) == (0, 2) and again.skipped_bytes == first.copied_bytes
+    assert "Nothing to copy" in str(again)
+
+
+def test_copy_folder_copies_what_changed_and_keeps_the_rest(movie, tmp_path):
+    target = tmp_path / "copy"
+    data.copy_folder(movie.parent, target, progress=False)
+    (target / "mine.txt").write_text("mine")
+    movie.write_bytes(b"another recording")
+    report = data.copy_folder(movie.parent, target, progress=False)
+    assert report.copied == 1 and (target / movie.name).read_bytes() == b"another recording"
+    assert sorted(path.name for path in target.iterdir()) == ["mine.txt", "my movie.tif"]
+
+
+def test_copy_folder_stopped_leaves_no_half_file(movie, tmp_path, monkeypatch):
+    def stop(src, dst):
+        dst.write_bytes(b"half")
+        raise OSError("Drive went away")
+
+    monkeypatch.setattr("shutil.copyfile", stop)
+    with pytest.raises(OSError, match="Drive went away"):
+        data.copy_folder(movie.parent, tmp_path / "copy", progress=False)
+    assert list((tmp_path / "copy").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("src", "dst", "message"),
+    [
+        ("mäuse & Hirm", "copy", r"use '.*mäuse & Hirn'"),
+        ("mäuse & Hirn/my movie.tif", "copy", "Found a file"),
+        ("mäuse & Hirn", "mäuse & Hirn/copy", "inside it"),
+        ("mäuse & Hirn", "mäuse & Hirn/my movie.tif", "Found a file"),
+    ],
+)
+def test_copy_folder_refuses(movie, tmp_path, src, dst, message):
+    with pytest.raises((InputError, MissingFileError), match=message):
+        data.copy_folder(tmp_path / src, tmp_path / dst, progress=False)
+
+
+def test_copy_folder_needs_room(movie, tmp_path, monkeypatch):
+    from collections import namedtuple
+
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage(10, 0, 10))
+    with pytest.raises(InputError, match=r"Found 10 B free there"):
+        data.copy_folder(movie.parent, tmp_path / "copy", progress=False)
+
+
+def test_resource_missing(monkeypatch, tmp_path):
+    monkeypatch.setattr(lessons, "__file__", str(tmp_path / "workshop_utils" / "lessons.py"))
+    with pytest.raises(MissingFileError, match="the workshop's folder 'data'"):
+        lessons.resource("data")
+
+
+def test_lessons_are_found_by_number(tmp_path):
+    for name in ("00_all_in_one.ipynb", "02_b.ipynb", "01_a.ipynb", "draft.ipynb"):
+        (tmp_path / name).write_text("{}")
+    assert [path.name for path in lessons.lessons(tmp_path).values()] == ["01_a.ipynb", "02_b.ipynb"]
+    assert lessons.lesson(2, tmp_path).name == "02_b.ipynb"
+    with pytest.raises(InputError, match="number among 1, 2.\nFound 7"):
+        lessons.lesson(7, tmp_path)
+    with pytest.raises(MissingFileError, match="make notebooks"):
+        lessons.lessons(tmp_path / "empty")

@@ -1,0 +1,193 @@
+"""Find movies: the demo, known ones that are downloaded once, and the attendee's own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cnmf_engine.errors import InputError, MissingFileError, explain, nearest
+from workshop_utils.copying import CopyReport, copy_folder
+from workshop_utils.known import KnownMovie, cache_folder, fetch, registry
+from workshop_utils.lessons import resource
+
+if TYPE_CHECKING:
+    from workshop_utils.scoring import Truth
+
+__all__ = [
+    "DEMO",
+    "CopyReport",
+    "KnownMovie",
+    "cache_folder",
+    "copy_folder",
+    "folder",
+    "frame_rate",
+    "get",
+    "movies_in",
+    "registry",
+    "truth_for",
+]
+
+DEMO = "demo_ca1.tif"
+_SUFFIXES = (".tif", ".tiff", ".btf", ".avi", ".mkv", ".npy", ".hdf5", ".h5", ".nwb", ".mat", ".sbx")
+_FOLDER_SUFFIXES = (".zarr", ".n5")
+
+
+def folder() -> Path:
+    """
+    Find the folder of the demo movie and the registry.
+
+    Returns
+    -------
+    pathlib.Path
+        The checkout's ``data`` folder, or the one inside the installed package.
+    """
+    return resource("data")
+
+
+def get(name_or_path: str | os.PathLike) -> Path:
+    """
+    Find a movie, downloading it if it's a known one that isn't here yet.
+
+    Parameters
+    ----------
+    name_or_path : str or path-like
+        ``'demo'``, a file name from the registry, the path of a movie, or of a folder that holds one.
+
+    Returns
+    -------
+    pathlib.Path
+        The movie's absolute path.
+
+    Raises
+    ------
+    MissingFileError
+        There is no such movie, the folder holds none, or the download failed.
+    InputError
+        The folder holds several movies.
+    """
+    text = os.fspath(name_or_path).strip()
+    if text in ("demo", DEMO):
+        return _demo()
+    path = Path(text).expanduser()
+    if text and path.exists():
+        return _in_folder(path.resolve()) if path.is_dir() else path.resolve()
+    known = registry()
+    if text in known:
+        return fetch(known[text])
+    raise MissingFileError(_not_found(text, path, known))
+
+
+def movies_in(path: str | os.PathLike) -> list[Path]:
+    """
+    List the movies in a folder, judged by the ends of their names.
+
+    Parameters
+    ----------
+    path : path-like
+        The folder; folders inside it aren't searched.
+
+    Returns
+    -------
+    list of pathlib.Path
+        In alphabetical order. Memory maps (``.mmap``) are working files and don't count.
+    """
+    return sorted(item for item in Path(path).iterdir() if _is_movie(item) and not item.name.startswith("."))
+
+
+def truth_for(path: str | os.PathLike) -> Truth | None:
+    """
+    Load the answer key of a simulated movie.
+
+    Parameters
+    ----------
+    path : path-like
+        The movie.
+
+    Returns
+    -------
+    Truth or None
+        From ``<name>_truth.npz`` beside the movie; None for a movie without one (every real recording).
+    """
+    path = Path(path)
+    truth = path.with_name(f"{path.stem}_truth.npz")
+    if not truth.is_file():
+        return None
+    from workshop_utils.scoring import load_truth
+
+    return load_truth(truth)
+
+
+def frame_rate(path: str | os.PathLike) -> float | None:
+    """
+    Look up a movie's frame rate.
+
+    Parameters
+    ----------
+    path : path-like
+        The movie.
+
+    Returns
+    -------
+    float or None
+        Frames a second as the registry has it for a file of this name, Hz; None if it isn't known.
+    """
+    entry = registry().get(Path(path).name)
+    return float(entry.frame_rate) if entry is not None and entry.frame_rate else None
+
+
+def _demo() -> Path:
+    path = folder() / DEMO
+    if path.is_file():
+        return path
+    raise MissingFileError(
+        explain(
+            f"the demo movie at {path}",
+            "no such file",
+            "install the package again, or name a movie of your own",
+        )
+    )
+
+
+def _is_movie(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    return suffix in _FOLDER_SUFFIXES if path.is_dir() else suffix in _SUFFIXES
+
+
+def _in_folder(path: Path) -> Path:
+    if _is_movie(path):
+        return path
+    movies = movies_in(path)
+    if len(movies) == 1:
+        return movies[0]
+    expected = f"a folder with one movie ({', '.join(_SUFFIXES + _FOLDER_SUFFIXES)}): {path}"
+    if movies:
+        listed = ", ".join(f"'{movie.name}'" for movie in movies)
+        raise InputError(
+            explain(expected, f"{len(movies)}: {listed}", f"name one, for example '{movies[0]}'")
+        )
+    raise MissingFileError(
+        explain(expected, f"none, only {_listing(path)}", "name the folder or the file of the movie")
+    )
+
+
+def _listing(path: Path, most: int = 8) -> str:
+    names = sorted(item.name + ("/" if item.is_dir() else "") for item in path.iterdir())
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return (", ".join(f"'{name}'" for name in names[:most]) or "nothing") + more
+
+
+def _not_found(text: str, path: Path, known: dict[str, KnownMovie]) -> str:
+    choices = {name: name for name in ("demo", *known)}
+    there = path.parent
+    found = f"no file or folder at {path.absolute()}"
+    if there.is_dir():
+        # Nearest by file name, offered as the path that would have worked.
+        choices |= {item.name: str(there / item.name) for item in there.iterdir() if _is_movie(item)}
+        found += f"; in {there.absolute()} there is {_listing(there)}"
+    hint = nearest(text, choices) or nearest(path.name, choices)
+    fix = f"did you mean '{choices[hint]}'? " if hint else ""
+    expected = (
+        f"a movie: 'demo', a known name ({', '.join(known) or 'none'}), or the path of a file or folder"
+    )
+    return explain(expected, found, f"{fix}Check the spelling, and capital letters too, of {text!r}")

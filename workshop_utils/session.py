@@ -1,0 +1,357 @@
+"""The folder in which the lessons keep what they make, so that each finds what the ones before it left."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cnmf_engine.errors import InputError, MissingFileError, ParameterError, explain, nearest
+from workshop_utils import data
+from workshop_utils.engine import find_engine
+from workshop_utils.files import write_text
+from workshop_utils.lessons import STEPS, lessons
+from workshop_utils.records import decode, encode, fingerprint, versions
+
+if TYPE_CHECKING:
+    from workshop_utils.scoring import Truth
+
+__all__ = ["FILE_NAME", "MissingStep", "Session", "start"]
+
+FILE_NAME = "session.json"
+_VERSION = 1
+# If the step on the right was run again after the one on the left, the left one may describe old results.
+_DEPENDS = {"summary_images": "motion", "model": "motion", "evaluation": "model", "export": "model"}
+
+
+class MissingStep(MissingFileError):
+    """A lesson asks for something that an earlier lesson makes, and it isn't there."""
+
+    def _render_traceback_(self) -> list[str]:
+        # IPython shows this instead of a stack trace: nothing in the code is wrong.
+        return str(self).splitlines()
+
+
+def start(results: str | os.PathLike = "results", movie: str | os.PathLike = "demo") -> Session:
+    """
+    Open the folder of results, making it if it's new.
+
+    Parameters
+    ----------
+    results : path-like
+        The folder, relative to the working directory. Where it is left at ``'results'``, the environment
+        variable ``WORKSHOP_RESULTS`` may name another.
+    movie : str or path-like
+        What `workshop_utils.data.get` understands: ``'demo'``, a known name, or a path.
+
+    Returns
+    -------
+    Session
+        The session, ready for `need` and `record`.
+
+    Raises
+    ------
+    InputError
+        The folder holds the results of another movie, or of a newer version of the workshop.
+    """
+    folder = Path(os.fspath(results)).expanduser()
+    if str(folder) == "results":
+        folder = Path(os.environ.get("WORKSHOP_RESULTS") or folder).expanduser()
+    session = Session(folder.resolve(), data.get(movie), str(movie))
+    session._open()
+    return session
+
+
+class Session:
+    """
+    One movie's results: a folder, and ``session.json`` in it that says what is there.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+        The results folder, absolute.
+    movie : pathlib.Path
+        The movie, absolute.
+    requested : str
+        The movie as it was asked for (``'demo'``, a name, a path).
+    """
+
+    def __init__(self, folder: Path, movie: Path, requested: str) -> None:
+        self.folder = folder
+        self.movie = movie
+        self.requested = requested
+        self._clock = time.perf_counter()
+
+    def __repr__(self) -> str:
+        done = [step for step in STEPS if self.has(step)]
+        return f"Session(folder='{self.folder}', movie='{self.movie.name}', done={done})"
+
+    @functools.cached_property
+    def truth(self) -> Truth | None:
+        """The answer key of a simulated movie; None for a real recording."""
+        return data.truth_for(self.movie)
+
+    @property
+    def frame_rate(self) -> float | None:
+        """Frames a second, Hz, from the truth or the registry; None if neither knows it."""
+        known = self.truth.fr if self.truth is not None else None
+        # NaN (a truth file that doesn't say) isn't equal to itself.
+        return float(known) if known is not None and known == known else data.frame_rate(self.movie)
+
+    def path(self, name: str) -> Path:
+        """
+        Name a file in the results folder.
+
+        Parameters
+        ----------
+        name : str
+            File name, with folders if wanted; these are made.
+
+        Returns
+        -------
+        pathlib.Path
+            The absolute path.
+        """
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def record(self, step: str, **values: Any) -> None:
+        """
+        Note what a step made, in ``session.json``.
+
+        Parameters
+        ----------
+        step : str
+            One of `workshop_utils.lessons.STEPS`.
+        **values
+            Paths (kept relative to the folder when inside it), numbers, texts, lists, dictionaries and small
+            arrays. ``seconds`` is how long the step took; without it the time since the session was opened
+            or the last record is taken.
+
+        Raises
+        ------
+        ParameterError
+            There is no such step.
+        InputError
+            A value can't be kept in a text file.
+        """
+        self._check_step(step)
+        seconds = float(values.pop("seconds", time.perf_counter() - self._clock))
+        self._clock = time.perf_counter()
+        content = self._read()
+        content["steps"][step] = {
+            "recorded": _now(),
+            "seconds": round(seconds, 3),
+            "engine": find_engine()._asdict(),
+            "values": {key: encode(value, self.folder, f"{step}: {key}") for key, value in values.items()},
+        }
+        self._write(content)
+
+    def has(self, step: str) -> bool:
+        """
+        Say whether a step was done and what it made is still there.
+
+        Parameters
+        ----------
+        step : str
+            One of `workshop_utils.lessons.STEPS`.
+
+        Returns
+        -------
+        bool
+            True if `need` would give its values.
+        """
+        self._check_step(step)
+        entry = self._read()["steps"].get(step)
+        return entry is not None and not self._lost(entry)
+
+    def need(self, step: str) -> dict[str, Any]:
+        """
+        Get what an earlier step noted.
+
+        Parameters
+        ----------
+        step : str
+            One of `workshop_utils.lessons.STEPS`.
+
+        Returns
+        -------
+        dict
+            The values as they were recorded; paths are absolute, arrays and tuples come back as lists.
+
+        Raises
+        ------
+        MissingStep
+            The step wasn't done, or its files are gone. The message names the notebook and the command.
+        """
+        self._check_step(step)
+        steps = self._read()["steps"]
+        if step not in steps:
+            raise MissingStep(self._explain_missing(step, f"only {', '.join(steps) or 'an empty session'}"))
+        lost = self._lost(steps[step])
+        if lost:
+            raise MissingStep(
+                self._explain_missing(step, f"that {', '.join(map(str, lost))} has been deleted or moved")
+            )
+        before = _DEPENDS.get(step)
+        if before in steps and steps[before]["recorded"] > steps[step]["recorded"]:
+            advice = f"If it changed, run lesson {STEPS[step]} again too."
+            print(f"Note: '{before}' was run again after '{step}'. {advice}")
+        return decode(steps[step]["values"], self.folder)
+
+    def save_params(self, opts: Any) -> Path:
+        """
+        Keep the parameters for the next lesson.
+
+        Parameters
+        ----------
+        opts : CNMFParams
+            Of either engine.
+
+        Returns
+        -------
+        pathlib.Path
+            ``params.json`` in the results folder, as `CNMFParams.to_json` words it.
+        """
+        path = write_text(self.path("params.json"), opts.to_json())
+        self.record("params", path=path)
+        return path
+
+    def load_params(self) -> Any:
+        """
+        Get the parameters that an earlier lesson kept.
+
+        Returns
+        -------
+        CNMFParams
+            Of the engine in use. Movie files that were moved along with the results folder are found again.
+
+        Raises
+        ------
+        MissingStep
+            No lesson has kept any.
+        """
+        content = json.loads(self.need("params")["path"].read_text(encoding="utf-8"))
+        # Only now: choosing the engine takes seconds and prints a line.
+        from workshop_utils.engine import params
+
+        names = content.get("data", {}).get("fnames")
+        if names:
+            names = [names] if isinstance(names, str) else names
+            content["data"]["fnames"] = [str(self._find_again(Path(name))) for name in names]
+        opts = params.CNMFParams()
+        opts.change_params_from_json(json.dumps(content))
+        return opts
+
+    def summary(self) -> dict[str, Any]:
+        """
+        Give everything the session knows, for a report.
+
+        Returns
+        -------
+        dict
+            ``movie``, ``engine``, ``versions``, ``created`` and ``steps``; each step has ``recorded``,
+            ``seconds``, ``engine`` and ``values``.
+        """
+        content = self._read()
+        for entry in content["steps"].values():
+            entry["values"] = decode(entry["values"], self.folder)
+        return content
+
+    def _open(self) -> None:
+        if self.folder.exists() and not self.folder.is_dir():
+            raise InputError(
+                explain("a folder for the results", f"a file, {self.folder}", "name another folder")
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        file = self.folder / FILE_NAME
+        known = self._read()
+        mine = fingerprint(self.movie)
+        theirs = known.get("movie", mine)
+        if (theirs["bytes"], theirs["sha256"]) != (mine["bytes"], mine["sha256"]):
+            raise InputError(
+                explain(
+                    f"{self.folder} to hold the results of {self.movie}",
+                    f"the results of another movie there: {theirs['path']} (as '{theirs['requested']}')",
+                    f"name another folder (results=..., or --results on the command line), set movie to "
+                    f"'{theirs['requested']}', or delete {file} to start over",
+                )
+            )
+        known["movie"] = {**mine, "path": str(self.movie), "requested": self.requested}
+        known["engine"] = find_engine()._asdict()
+        known["versions"] = versions()
+        known.setdefault("created", _now())
+        self._write(known)
+
+    def _read(self) -> dict[str, Any]:
+        file = self.folder / FILE_NAME
+        if not file.is_file():
+            return {"version": _VERSION, "steps": {}}
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            version = int(content["version"])
+        except (ValueError, KeyError, TypeError) as error:
+            found = f"a file that can't be read ({type(error).__name__}: {error})"
+            raise InputError(
+                explain(f"a session in {file}", found, "delete it and run the lessons again")
+            ) from error
+        if version > _VERSION:
+            found = f"version {version}, made by a newer workshop"
+            fix = "update (pip install --upgrade calcium-workshop) or name another results folder"
+            raise InputError(explain(f"a session of version {_VERSION} in {file}", found, fix))
+        return content
+
+    def _write(self, content: dict[str, Any]) -> None:
+        write_text(self.folder / FILE_NAME, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+    def _lost(self, entry: dict[str, Any]) -> list[Path]:
+        values = decode(entry["values"], self.folder).values()
+        return [value for value in values if isinstance(value, Path) and not value.exists()]
+
+    def _find_again(self, path: Path) -> Path:
+        if path.exists():
+            return path
+        if path.name == self.movie.name:
+            return self.movie
+        # The results folder may have moved (Drive on another machine): try the end of the path inside it.
+        parts = Path(str(path).replace("\\", "/")).parts
+        tails = (self.folder.joinpath(*parts[start:]) for start in range(1, len(parts)))
+        return next((tail for tail in tails if tail.exists()), path)
+
+    def _explain_missing(self, step: str, found: str) -> str:
+        number = STEPS[step]
+        done = self._read()["steps"]
+        missing = [
+            n for name, n in STEPS.items() if n < number and (name not in done or self._lost(done[name]))
+        ]
+        first = min(missing, default=number)
+        chosen = f"{first}-{number}" if first < number else str(number)
+        command = f'workshop run --movie "{self.requested}" --results "{self.folder}" --steps {chosen}'
+        return explain(
+            f"what the step '{step}' leaves in {self.folder}",
+            found,
+            f"run {_notebook(number)} with the same movie and results, or in a cell: !{command}",
+        )
+
+    @staticmethod
+    def _check_step(step: str) -> None:
+        if step not in STEPS:
+            hint = nearest(step, STEPS)
+            fix = f"use '{hint}'" if hint else "use one of them"
+            raise ParameterError(explain(f"a step of the pipeline ({', '.join(STEPS)})", repr(step), fix))
+
+
+def _notebook(number: int) -> str:
+    try:
+        return f"the notebook {lessons()[number].name}"
+    except (MissingFileError, KeyError):
+        return f"lesson {number}"
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
