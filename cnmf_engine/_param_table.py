@@ -1,0 +1,345 @@
+"""
+The table of parameters: one row each, from which defaults, validation, slider ranges and the docs follow.
+
+The groups, keys and defaults are those of CaImAn 1.12, so that code and files can be exchanged. One default
+differs on purpose: ``quality/use_cnn`` is False, because this engine has no neural-network classifier.
+"""
+# One row a line, so that it reads and compares as a table.
+# ruff: noqa: E501
+# fmt: off
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["ALIASES", "CONSTRUCTOR", "GROUPS", "TABLE", "Row"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """
+    One parameter.
+
+    Attributes
+    ----------
+    group, key : str
+        Where the value lives: ``params.<group>['<key>']``.
+    kind : str
+        ``int, float, bool, str, dict, any, array, choice, names`` (file names), ``strs, slices``; ``axes`` and
+        ``axes-int`` (one number an axis; a single number counts for every axis), ``int|axes-int``, ``floats``
+        (a tuple). A question mark at the end means that None is allowed.
+    default : object
+        The value of a fresh ``CNMFParams``.
+    stage : str
+        The step that reads it, 'compatibility' if it is only kept for CaImAn's files and code.
+    meaning : str
+        What it does, in a sentence.
+    unit : str
+        Unit of the value, empty if it has none.
+    limits : str
+        What is allowed, as an interval such as ``[0, 1]`` or ``(0, inf)``; for several numbers, each of them.
+    slider : tuple of float or None
+        Sensible least value, greatest value and step for a control.
+    choices : tuple
+        The allowed values, if they can be listed.
+    """
+
+    group: str
+    key: str
+    kind: str
+    default: Any
+    stage: str
+    meaning: str
+    unit: str = ""
+    limits: str = ""
+    slider: tuple[float, float, float] | None = None
+    choices: tuple = ()
+
+    @property
+    def range(self) -> tuple[float, float] | None:
+        """Least and greatest value for a control, None if there is no sensible range."""
+        return self.slider[:2] if self.slider else None
+
+    @property
+    def step(self) -> float | None:
+        """Step of a control, None if there is no sensible range."""
+        return self.slider[2] if self.slider else None
+
+    @property
+    def optional(self) -> bool:
+        """True if None is allowed."""
+        return self.kind.endswith("?")
+
+    def allows(self, number: float) -> bool:
+        """
+        Tell whether a number lies within the limits.
+
+        Parameters
+        ----------
+        number : float
+            The value, or one of several.
+
+        Returns
+        -------
+        bool
+            True if it is allowed; NaN never is.
+        """
+        if math.isnan(number):
+            return False
+        if not self.limits:
+            return True
+        low, high = (float(end) for end in self.limits[1:-1].split(","))
+        above = number >= low if self.limits[0] == "[" else number > low
+        below = number <= high if self.limits[-1] == "]" else number < high
+        return above and below
+
+
+_COMPAT = "compatibility"
+_POSITIVE, _NOT_NEGATIVE, _COUNT = "(0, inf)", "[0, inf)", "[1, inf)"
+_WHOLE = (slice(None), slice(None))
+_DIAMOND = ((0, 0, 1, 0, 0), (0, 1, 1, 1, 0), (1, 1, 1, 1, 1), (0, 1, 1, 1, 0), (0, 0, 1, 0, 0))
+
+_DATA = (
+    Row("data", "fnames", "names?", None, "movie", "The movie file or files, in order; they must exist when given."),
+    Row("data", "dims", "axes-int?", None, "movie", "Rows and columns of the movie; read from `fnames` unless given.", "px", _COUNT),
+    Row("data", "fr", "float", 30, "movie", "Frame rate.", "Hz", _POSITIVE, (1, 60, 1)),
+    Row("data", "decay_time", "float", 0.4, "movie", "How long a typical transient takes to decay.", "s", _POSITIVE, (0.1, 3, 0.1)),
+    Row("data", "dxy", "axes", (1, 1), _COMPAT, "Size of a pixel on each axis.", "um", _POSITIVE),
+    Row("data", "var_name_hdf5", "str", "mov", "movie", "Name of the data set when the movie is an HDF5 file."),
+    Row("data", "caiman_version", "str", "cnmf_engine", _COMPAT, "Name or version of the program that made the parameters."),
+    Row("data", "last_commit", "str?", None, _COMPAT, "Revision of that program, as text."),
+)
+
+_PATCH = (
+    Row("patch", "border_pix", "int", 0, "patches", "Pixels left out along each edge, usually what motion correction leaves unseen.", "px", _NOT_NEGATIVE, (0, 20, 1)),
+    Row("patch", "del_duplicates", "bool", False, "patches", "Keep a cell seen by several patches only from the patch whose centre is nearest."),
+    Row("patch", "in_memory", "bool", True, _COMPAT, "Load each patch into memory before working on it; this engine always does."),
+    Row("patch", "low_rank_background", "bool?", True, "patches", "Background of patches as a low-rank matrix; None with the ring model."),
+    Row("patch", "memory_fact", "float", 1, _COMPAT, "Scales how much of a patch is worked on at once.", "", _POSITIVE),
+    Row("patch", "n_processes", "int", 1, "patches", "Number of workers; results are the same for any number.", "", _COUNT),
+    Row("patch", "nb_patch", "int", 1, "patches", "Background components of a patch, with the meaning of `init/nb`."),
+    Row("patch", "only_init", "bool", True, "patches", "Stop after initialisation, which in CNMF-E already alternates cells and background."),
+    Row("patch", "p_patch", "int", 0, "patches", "Order of the autoregressive model inside patches; 0 doesn't deconvolve there.", "", "[0, 2]"),
+    Row("patch", "remove_very_bad_comps", "bool", False, _COMPAT, "Drop very poor components during the fit."),
+    Row("patch", "rf", "int|axes-int?", None, "patches", "Half-width of a patch, about four times the cell radius or more; None fits the whole field at once.", "px", _COUNT, (10, 100, 5)),
+    Row("patch", "skip_refinement", "bool", False, _COMPAT, "Leave out the second round of updates."),
+    Row("patch", "p_ssub", "int", 2, _COMPAT, "Spatial subsampling of patches.", "", _COUNT),
+    Row("patch", "stride", "int|axes-int?", None, "patches", "Overlap of neighbouring patches, at least one cell; None means a tenth of the patch.", "px", _NOT_NEGATIVE, (5, 50, 5)),
+    Row("patch", "p_tsub", "int", 2, _COMPAT, "Temporal subsampling of patches.", "", _COUNT),
+)
+
+_PREPROCESS = (
+    Row("preprocess", "check_nan", "bool", True, "noise", "Look for missing values before the fit and name them."),
+    Row("preprocess", "compute_g", "bool", False, _COMPAT, "Estimate global time constants from the pixels."),
+    Row("preprocess", "include_noise", "bool", False, _COMPAT, "Include the noise when estimating global time constants."),
+    Row("preprocess", "lags", "int", 5, _COMPAT, "Autocovariance lags for global time constants.", "frames", _COUNT),
+    Row("preprocess", "max_num_samples_fft", "int", 3072, "noise", "Most frames used for the noise of a pixel.", "frames", "[16, inf)"),
+    Row("preprocess", "n_pixels_per_process", "int?", None, _COMPAT, "Pixels worked on at once; this engine follows the free memory.", "px", _COUNT),
+    Row("preprocess", "noise_method", "choice", "mean", "noise", "How the power spectrum is averaged to the noise of a pixel.", choices=("mean", "median", "logmexp")),
+    Row("preprocess", "noise_range", "floats", (0.25, 0.5), "noise", "Part of the spectrum that holds only noise, as a fraction of the frame rate.", "cycles/frame", "[0, 0.5]"),
+    Row("preprocess", "p", "int", 2, "temporal", "Order of the autoregressive model: 1 for a sharp rise, 2 for a visible rise, 0 for none.", "", "[0, 2]", (0, 2, 1)),
+    Row("preprocess", "pixels", "any?", None, _COMPAT, "Pixels left out of the noise estimate."),
+    Row("preprocess", "sn", "any?", None, _COMPAT, "Noise of each pixel, if it is known already."),
+)
+
+_INIT = (
+    Row("init", "K", "int?", 30, "init", "Most cells to find, per patch if there are patches; None finds all that pass the thresholds.", "", _NOT_NEGATIVE, (1, 100, 1)),
+    Row("init", "SC_kernel", "choice", "heat", _COMPAT, "Kernel of the graph method.", choices=("heat", "cos", "binary")),
+    Row("init", "SC_sigma", "float", 1, _COMPAT, "Width of the kernel of the graph method.", "", _POSITIVE),
+    Row("init", "SC_thr", "float", 0, _COMPAT, "Affinities below this are dropped in the graph method."),
+    Row("init", "SC_normalize", "bool", True, _COMPAT, "Standardise pixels in the graph method."),
+    Row("init", "SC_use_NN", "bool", False, _COMPAT, "Use nearest neighbours only in the graph method."),
+    Row("init", "SC_nnn", "int", 20, _COMPAT, "Number of nearest neighbours in the graph method.", "", _COUNT),
+    Row("init", "alpha_snmf", "float", 0.5, _COMPAT, "Sparsity of the sparse-NMF method.", "", _NOT_NEGATIVE),
+    Row("init", "center_psf", "bool", False, "init", "Subtract the mean from the filter kernel, which removes one-photon background; True for CNMF-E."),
+    Row("init", "gSig", "axes?", (5, 5), "init", "Standard deviation of the Gaussian that fits a cell, about a quarter of its diameter.", "px", _POSITIVE, (1, 12, 1)),
+    Row("init", "gSiz", "axes-int?", None, "init", "Half-size of the box around a cell; 2*gSig+1 (made odd) unless given.", "px", _COUNT, (3, 51, 2)),
+    Row("init", "greedyroi_nmf_init_method", "str", "nndsvdar", _COMPAT, "Start of the NMF in the greedy method."),
+    Row("init", "greedyroi_nmf_max_iter", "int", 200, _COMPAT, "Most iterations of that NMF.", "", _COUNT),
+    Row("init", "init_iter", "int", 2, "init", "Rounds of seeding: the second looks for dimmer cells in what the first left.", "", _COUNT, (1, 3, 1)),
+    Row("init", "kernel", "any?", None, _COMPAT, "Own kernel for the greedy method."),
+    Row("init", "lambda_gnmf", "float", 1, _COMPAT, "Regularisation of the graph NMF.", "", _NOT_NEGATIVE),
+    Row("init", "snmf_l1_ratio", "float", 0.0, _COMPAT, "Mixing of the two sparsity terms.", "", "[0, 1]"),
+    Row("init", "maxIter", "int", 5, _COMPAT, "Iterations of the hierarchical least squares.", "", _COUNT),
+    Row("init", "max_iter_snmf", "int", 500, _COMPAT, "Iterations of the sparse NMF.", "", _COUNT),
+    Row("init", "method_init", "choice", "greedy_roi", "init", "How cells are first found; 'corr_pnr' is CNMF-E's for one-photon movies.", choices=("greedy_roi", "corr_pnr", "sparse_nmf", "graph_nmf", "compressed_nmf", "pca_ica")),
+    Row("init", "min_corr", "float", 0.85, "init", "Least local correlation a seed pixel may have.", "", "[0, 1]", (0, 0.99, 0.01)),
+    Row("init", "min_pnr", "float", 20, "init", "Least peak-to-noise ratio a seed pixel may have.", "", _NOT_NEGATIVE, (1, 40, 0.5)),
+    Row("init", "nIter", "int", 5, _COMPAT, "Iterations of the greedy method.", "", _COUNT),
+    Row("init", "nb", "int", 1, "background", "Background components: 0 ring model kept, -1 full rank, below -1 none, above 0 low rank.", "", "", (-1, 3, 1)),
+    Row("init", "normalize_init", "bool", True, "init", "Scale pixels by their noise before seeding; set to False by the ring model."),
+    Row("init", "options_local_NMF", "dict?", None, _COMPAT, "Options of the local NMF."),
+    Row("init", "perc_baseline_snmf", "float", 20, _COMPAT, "Percentile taken as baseline by the sparse NMF.", "%", "[0, 100]"),
+    Row("init", "ring_size_factor", "float?", 1.5, "background", "Radius of the background ring as a multiple of gSiz.", "", _POSITIVE, (1, 2, 0.1)),
+    Row("init", "rolling_length", "int", 100, _COMPAT, "Window of the rolling sum of the greedy method.", "frames", _COUNT),
+    Row("init", "rolling_sum", "bool", True, _COMPAT, "Look for seeds with a rolling sum in the greedy method."),
+    Row("init", "seed_method", "choice", "auto", "init", "Where seed pixels come from; this engine finds them itself.", choices=("auto", "manual", "semi")),
+    Row("init", "sigma_smooth_snmf", "floats", (0.5, 0.5, 0.5), _COMPAT, "Smoothing before the sparse NMF.", "px", _NOT_NEGATIVE),
+    Row("init", "ssub", "int", 2, "init", "Spatial subsampling during initialisation; 1 for small cells.", "", _COUNT, (1, 4, 1)),
+    Row("init", "ssub_B", "int", 2, "background", "Spatial subsampling of the ring model.", "", _COUNT, (1, 4, 1)),
+    Row("init", "tsub", "int", 2, "init", "Temporal subsampling during initialisation.", "", _COUNT, (1, 5, 1)),
+)
+
+_SPATIAL = (
+    Row("spatial", "dist", "float", 3, _COMPAT, "Growth of the search ellipse.", "", _POSITIVE),
+    Row("spatial", "expandCore", "array", _DIAMOND, "spatial", "Shape by which a footprint may grow in one update."),
+    Row("spatial", "extract_cc", "bool", True, "spatial", "Keep only the largest connected piece of a footprint."),
+    Row("spatial", "maxthr", "float", 0.1, _COMPAT, "Footprint values below this part of the maximum are cut, with `thr_method` 'max'.", "", "[0, 1]"),
+    Row("spatial", "medw", "axes-int?", None, "spatial", "Window of the median filter on footprints; None means 3 x 3.", "px", _COUNT),
+    Row("spatial", "method_exp", "choice", "dilate", "spatial", "How the region of a footprint grows before an update.", choices=("dilate", "ellipse")),
+    Row("spatial", "method_ls", "choice", "lasso_lars", "spatial", "How pixels are regressed on traces.", choices=("lasso_lars", "nnls_L0")),
+    Row("spatial", "n_pixels_per_process", "int?", None, _COMPAT, "Pixels worked on at once; this engine follows the free memory.", "px", _COUNT),
+    Row("spatial", "nb", "int", 1, "background", "Always equal to `init/nb`."),
+    Row("spatial", "normalize_yyt_one", "bool", True, _COMPAT, "Scale the pixel covariance before the regression."),
+    Row("spatial", "nrgthr", "float", 0.9999, "spatial", "Part of a footprint's energy that is kept.", "", "(0, 1]", (0.9, 0.9999, 0.0001)),
+    Row("spatial", "num_blocks_per_run_spat", "int", 20, _COMPAT, "Blocks of pixels sent to workers at once.", "", _COUNT),
+    Row("spatial", "se", "array?", None, "spatial", "Shape that closes gaps in a footprint; None means 3 x 3."),
+    Row("spatial", "ss", "array?", None, "spatial", "Shape that defines what is connected; None means 3 x 3."),
+    Row("spatial", "thr_method", "choice", "nrg", "spatial", "How footprints are cut: by energy or by maximum.", choices=("nrg", "max")),
+    Row("spatial", "update_background_components", "bool", True, _COMPAT, "Update the low-rank background with the footprints."),
+)
+
+_TEMPORAL = (
+    Row("temporal", "ITER", "int", 2, "temporal", "Rounds of coordinate descent over the traces.", "", _COUNT),
+    Row("temporal", "bas_nonneg", "bool", False, "temporal", "Keep the baseline at or above zero instead of above the smallest value."),
+    Row("temporal", "block_size_temp", "int", 5000, _COMPAT, "Pixels projected onto footprints at once.", "px", _COUNT),
+    Row("temporal", "fudge_factor", "float", 0.96, "temporal", "Shrinks the estimated time constants, which noise makes too long.", "", "(0, 1]", (0.9, 1, 0.01)),
+    Row("temporal", "lags", "int", 5, "temporal", "Autocovariance lags used for the time constants.", "frames", _COUNT),
+    Row("temporal", "optimize_g", "bool", False, "temporal", "Refine the time constants during deconvolution."),
+    Row("temporal", "method_deconvolution", "choice", "oasis", "temporal", "How spikes are inferred from a trace.", choices=("oasis", "cvxpy", "cvx", "debug")),
+    Row("temporal", "nb", "int", 1, "background", "Always equal to `init/nb`."),
+    Row("temporal", "noise_method", "choice", "mean", "temporal", "How the power spectrum is averaged to the noise of a trace.", choices=("mean", "median", "logmexp")),
+    Row("temporal", "noise_range", "floats", (0.25, 0.5), "temporal", "Part of the spectrum that holds only noise, as a fraction of the frame rate.", "cycles/frame", "[0, 0.5]"),
+    Row("temporal", "num_blocks_per_run_temp", "int", 20, _COMPAT, "Blocks of traces sent to workers at once.", "", _COUNT),
+    Row("temporal", "p", "int", 2, "temporal", "Order of the autoregressive model: 1 for a sharp rise, 2 for a visible rise, 0 for none.", "", "[0, 2]", (0, 2, 1)),
+    Row("temporal", "s_min", "float?", None, "temporal", "Smallest spike that counts; None lets the noise decide.", "trace units"),
+    Row("temporal", "solvers", "strs", ("ECOS", "SCS"), _COMPAT, "Solvers tried by the 'cvxpy' method."),
+    Row("temporal", "verbosity", "bool", False, _COMPAT, "Print progress of the temporal update."),
+)
+
+_MERGING = (
+    Row("merging", "do_merge", "bool", True, "merge", "Merge components that overlap and whose traces agree."),
+    Row("merging", "merge_thr", "float", 0.8, "merge", "Trace correlation above which overlapping components are merged.", "", "[-1, 1]", (0.3, 0.99, 0.01)),
+    Row("merging", "merge_parallel", "bool", False, _COMPAT, "Merge in several workers."),
+)
+
+_QUALITY = (
+    Row("quality", "SNR_lowest", "float", 0.5, "evaluation", "Components with a lower signal-to-noise ratio are rejected whatever else.", "", "", (0, 5, 0.1)),
+    Row("quality", "cnn_lowest", "float", 0.1, _COMPAT, "The same for the classifier's score.", "", "[0, 1]"),
+    Row("quality", "gSig_range", "any?", None, _COMPAT, "Cell sizes tried by the classifier.", "px"),
+    Row("quality", "min_SNR", "float", 2.5, "evaluation", "A component with a higher signal-to-noise ratio of its transients is accepted.", "", "", (0, 15, 0.1)),
+    Row("quality", "min_cnn_thr", "float", 0.9, _COMPAT, "The same for the classifier's score.", "", "[0, 1]"),
+    Row("quality", "rval_lowest", "float", -1, "evaluation", "Components with a lower spatial correlation are rejected whatever else.", "", "[-1, 1]", (-1, 1, 0.01)),
+    Row("quality", "rval_thr", "float", 0.8, "evaluation", "A component with a higher correlation of footprint and movie is accepted.", "", "[-1, 1]", (0, 1, 0.01)),
+    Row("quality", "use_cnn", "bool", False, "evaluation", "Use a neural-network classifier; this engine has none, so it must stay False."),
+    Row("quality", "use_ecc", "bool", False, "evaluation", "Also reject elongated components."),
+    Row("quality", "max_ecc", "float", 3, "evaluation", "Greatest elongation of an accepted component, with `use_ecc`.", "", _POSITIVE, (1, 6, 0.1)),
+)
+
+_MOTION = (
+    Row("motion", "border_nan", "choice", "copy", "motion", "What fills pixels shifted in from outside: 'copy' the edge, the 'min', True for NaN, False for 0.", choices=("copy", "min", True, False)),
+    Row("motion", "gSig_filt", "axes?", None, "motion", "Width of the high-pass filter, about the radius of a cell; None doesn't filter.", "px", _POSITIVE, (1, 15, 0.5)),
+    Row("motion", "is3D", "bool", False, _COMPAT, "The movie is volumetric; this engine is for planes."),
+    Row("motion", "max_deviation_rigid", "int", 3, "motion", "How far a piece may move away from the rigid shift.", "px", _NOT_NEGATIVE, (0, 10, 1)),
+    Row("motion", "max_shifts", "axes-int", (6, 6), "motion", "Greatest rigid shift on each axis.", "px", _NOT_NEGATIVE, (1, 40, 1)),
+    Row("motion", "min_mov", "float?", None, _COMPAT, "Smallest value of the movie; values are kept as they are in this engine.", "counts"),
+    Row("motion", "niter_rig", "int", 1, "motion", "Rounds of rigid correction, each with a better template.", "", _COUNT, (1, 3, 1)),
+    Row("motion", "nonneg_movie", "bool", True, _COMPAT, "Save a movie without negative values."),
+    Row("motion", "num_frames_split", "int", 80, "motion", "Frames corrected at once.", "frames", _COUNT),
+    Row("motion", "num_splits_to_process_els", "any?", None, _COMPAT, "How many pieces of the movie are corrected."),
+    Row("motion", "num_splits_to_process_rig", "any?", None, "motion", "How many pieces of the movie make the template."),
+    Row("motion", "overlaps", "axes-int", (32, 32), "motion", "Overlap of pieces in piecewise-rigid correction.", "px", _NOT_NEGATIVE, (0, 96, 8)),
+    Row("motion", "pw_rigid", "bool", False, "motion", "Correct pieces of the field separately."),
+    Row("motion", "shifts_interpolate", "bool", False, "motion", "Spread piecewise shifts over pixels by interpolation."),
+    Row("motion", "shifts_opencv", "bool", True, "motion", "Apply shifts by interpolation instead of in the Fourier domain."),
+    Row("motion", "splits_els", "int", 14, "motion", "Pieces of the movie in time for piecewise correction; from its length unless given.", "", _COUNT),
+    Row("motion", "splits_rig", "int", 14, "motion", "Pieces of the movie in time for rigid correction; from its length unless given.", "", _COUNT),
+    Row("motion", "strides", "axes-int", (96, 96), "motion", "Distance between pieces in piecewise-rigid correction.", "px", _COUNT, (16, 192, 8)),
+    Row("motion", "upsample_factor_grid", "int", 4, "motion", "How much finer the field of piecewise shifts is made.", "", _COUNT),
+    Row("motion", "use_cuda", "bool", False, _COMPAT, "Use a graphics card; this engine doesn't."),
+    Row("motion", "indices", "slices", _WHOLE, "motion", "Rows and columns used for estimating motion."),
+)
+
+_ONLINE = (
+    Row("online", "N_samples_exceptionality", "int?", None, _COMPAT, "Frames of a transient; ceil(fr * decay_time) unless given.", "frames", _COUNT),
+    Row("online", "batch_update_suff_stat", "bool", False, _COMPAT, "Update sufficient statistics in batches."),
+    Row("online", "dist_shape_update", "bool", False, _COMPAT, "Spread shape updates over frames."),
+    Row("online", "ds_factor", "float", 1, _COMPAT, "Spatial subsampling.", "", _POSITIVE),
+    Row("online", "epochs", "int", 1, _COMPAT, "Passes over the movie.", "", _COUNT),
+    Row("online", "expected_comps", "int", 500, _COMPAT, "Number of cells to make room for.", "", _NOT_NEGATIVE),
+    Row("online", "full_XXt", "bool", False, _COMPAT, "Keep the full covariance for the ring model."),
+    Row("online", "init_batch", "int", 200, _COMPAT, "Frames used for initialisation.", "frames", _COUNT),
+    Row("online", "init_method", "choice", "bare", _COMPAT, "How the online method starts.", choices=("bare", "cnmf", "seeded")),
+    Row("online", "iters_shape", "int", 5, _COMPAT, "Iterations of a shape update.", "", _NOT_NEGATIVE),
+    Row("online", "max_comp_update_shape", "float", math.inf, _COMPAT, "Most components updated at once."),
+    Row("online", "max_num_added", "int", 5, _COMPAT, "Most components added in one frame.", "", _NOT_NEGATIVE),
+    Row("online", "max_shifts_online", "int", 10, _COMPAT, "Greatest rigid shift.", "px", _NOT_NEGATIVE),
+    Row("online", "min_SNR", "float", 2.5, _COMPAT, "Signal-to-noise ratio a new component needs."),
+    Row("online", "min_num_trial", "int", 5, _COMPAT, "Candidates looked at in one frame.", "", _NOT_NEGATIVE),
+    Row("online", "minibatch_shape", "int", 100, _COMPAT, "Frames kept for shape updates.", "frames", _COUNT),
+    Row("online", "minibatch_suff_stat", "int", 5, _COMPAT, "Frames between updates of sufficient statistics.", "frames", _COUNT),
+    Row("online", "motion_correct", "bool", True, _COMPAT, "Correct motion while reading."),
+    Row("online", "movie_name_online", "str", "online_movie.mp4", _COMPAT, "Name of the movie of results."),
+    Row("online", "normalize", "bool", False, _COMPAT, "Standardise frames."),
+    Row("online", "n_refit", "int", 0, _COMPAT, "Extra passes of the temporal update.", "", _NOT_NEGATIVE),
+    Row("online", "num_times_comp_updated", "float", math.inf, _COMPAT, "How often a component is updated."),
+    Row("online", "opencv_codec", "str", "H264", _COMPAT, "Codec of the movie of results."),
+    Row("online", "path_to_model", "str?", "cnn_model_online.h5", _COMPAT, "The classifier of new components."),
+    Row("online", "ring_CNN", "bool", False, _COMPAT, "Background by a neural network."),
+    Row("online", "rval_thr", "float", 0.8, _COMPAT, "Spatial correlation a new component needs.", "", "[-1, 1]"),
+    Row("online", "save_online_movie", "bool", False, _COMPAT, "Save the movie of results."),
+    Row("online", "show_movie", "bool", False, _COMPAT, "Show the movie of results."),
+    Row("online", "simultaneously", "bool", False, _COMPAT, "Demix and deconvolve at once."),
+    Row("online", "sniper_mode", "bool", False, _COMPAT, "Use the classifier for new components."),
+    Row("online", "stop_detection", "bool", False, _COMPAT, "Stop looking for new components at the end."),
+    Row("online", "test_both", "bool", False, _COMPAT, "Use both the classifier and the correlation."),
+    Row("online", "thresh_CNN_noisy", "float", 0.5, _COMPAT, "Classifier's score a new component needs.", "", "[0, 1]"),
+    Row("online", "thresh_fitness_delta", "float", -50, _COMPAT, "Threshold on the derivative of a trace."),
+    Row("online", "thresh_fitness_raw", "float?", None, _COMPAT, "Threshold on a trace; from min_SNR and N_samples_exceptionality unless given."),
+    Row("online", "thresh_overlap", "float", 0.5, _COMPAT, "Overlap above which a new component is a known one.", "", "[0, 1]"),
+    Row("online", "update_freq", "int", 200, _COMPAT, "Frames between shape updates.", "frames", _COUNT),
+    Row("online", "update_num_comps", "bool", True, _COMPAT, "Look for new components."),
+    Row("online", "use_corr_img", "bool", False, _COMPAT, "Look for new components in the correlation image."),
+    Row("online", "use_dense", "bool", True, _COMPAT, "Keep footprints as a dense matrix."),
+    Row("online", "use_peak_max", "bool", True, _COMPAT, "Look for peaks in the residual."),
+    Row("online", "W_update_factor", "float", 1, _COMPAT, "How often the ring model is updated.", "", _POSITIVE),
+)
+
+_RING_CNN = (
+    Row("ring_CNN", "n_channels", "int", 2, _COMPAT, "Channels of the network.", "", _COUNT),
+    Row("ring_CNN", "use_bias", "bool", False, _COMPAT, "Give the network a bias."),
+    Row("ring_CNN", "use_add", "bool", False, _COMPAT, "Add a layer to the network."),
+    Row("ring_CNN", "pct", "float", 0.01, _COMPAT, "Quantile of the loss.", "", "[0, 1]"),
+    Row("ring_CNN", "patience", "int", 3, _COMPAT, "Epochs without progress before training stops.", "", _NOT_NEGATIVE),
+    Row("ring_CNN", "max_epochs", "int", 100, _COMPAT, "Most epochs of training.", "", _COUNT),
+    Row("ring_CNN", "width", "int", 5, _COMPAT, "Width of the ring.", "px", _COUNT),
+    Row("ring_CNN", "loss_fn", "str", "pct", _COMPAT, "Loss of the training."),
+    Row("ring_CNN", "lr", "float", 1e-3, _COMPAT, "Learning rate.", "", _POSITIVE),
+    Row("ring_CNN", "lr_scheduler", "any?", None, _COMPAT, "Schedule of the learning rate."),
+    Row("ring_CNN", "path_to_model", "str?", None, _COMPAT, "A trained network."),
+    Row("ring_CNN", "remove_activity", "bool", False, _COMPAT, "Remove cells before training."),
+    Row("ring_CNN", "reuse_model", "bool", False, _COMPAT, "Use the network of an earlier run."),
+)
+
+TABLE: tuple[Row, ...] = (
+    *_DATA, *_PATCH, *_PREPROCESS, *_INIT, *_SPATIAL, *_TEMPORAL, *_MERGING, *_QUALITY, *_MOTION, *_ONLINE, *_RING_CNN,
+)
+GROUPS: tuple[str, ...] = tuple(dict.fromkeys(row.group for row in TABLE))
+
+# CaImAn's older names, still accepted by its constructors.
+ALIASES: dict[str, str] = {"k": "K", "gnb": "nb", "merge_thresh": "merge_thr", "only_init_patch": "only_init"}
+
+# The keywords of CaImAn's constructor, in its order; each is a key of the table or an alias of one.
+CONSTRUCTOR: tuple[str, ...] = tuple(
+    """fnames dims dxy border_pix del_duplicates low_rank_background memory_fact n_processes nb_patch p_ssub p_tsub
+    remove_very_bad_comps rf stride check_nan n_pixels_per_process k alpha_snmf center_psf gSig gSiz init_iter
+    method_init min_corr min_pnr gnb normalize_init options_local_NMF ring_size_factor rolling_length rolling_sum
+    ssub ssub_B tsub num_blocks_per_run_spat block_size_temp num_blocks_per_run_temp update_background_components
+    method_deconvolution p s_min do_merge merge_thresh decay_time fr min_SNR rval_thr N_samples_exceptionality
+    batch_update_suff_stat expected_comps iters_shape max_comp_update_shape max_num_added min_num_trial
+    minibatch_shape minibatch_suff_stat n_refit num_times_comp_updated simultaneously sniper_mode test_both
+    thresh_CNN_noisy thresh_fitness_delta thresh_fitness_raw thresh_overlap update_freq update_num_comps use_dense
+    use_peak_max only_init_patch var_name_hdf5 max_merge_area use_corr_img""".split()
+)

@@ -1,0 +1,389 @@
+"""
+Parameters of the whole pipeline, with CaImAn's groups, keys and methods.
+
+Everything about a single parameter stands in one row of the table; see :func:`row`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cnmf_engine._param_lookup import (
+    UnknownParameterError,
+    by_path,
+    constructor_signature,
+    row,
+    rows,
+    unknown_group,
+    unknown_key,
+)
+from cnmf_engine._param_rules import DERIVED, apply_rules, derive, read_movie_size
+from cnmf_engine._param_table import ALIASES, GROUPS, TABLE, Row
+from cnmf_engine._param_values import clean, read_json_file, same, to_plain
+from cnmf_engine.errors import ParameterError, explain
+
+__all__ = ["CNMFParams", "Row", "UnknownParameterError", "row", "rows"]
+
+log = logging.getLogger("caiman")
+
+# Keywords of CaImAn's constructor that no group holds.
+_IGNORED = ("max_merge_area",)
+
+
+def _log_changes(changes: Mapping[tuple[str, str], Any], verbose: bool) -> None:
+    for (group, key), value in changes.items():
+        log.log(logging.INFO if verbose else logging.DEBUG, "%s/%s set to %r", group, key, value)
+    if changes.get(("quality", "use_cnn")):
+        log.warning(
+            "use_cnn=True can't be met, this engine has no classifier: set use_cnn=False to evaluate."
+        )
+
+
+class CNMFParams:
+    """
+    All parameters, in groups that are dictionaries: ``params.init['min_corr']``.
+
+    Values can be set by name alone (``{'min_corr': 0.9}``, in every group that has the name) or by group
+    (``{'init': {'min_corr': 0.9}}``), in any mixture. A wrong name, type or range raises a ``ParameterError``
+    and then nothing is changed. Values that follow from others (``gSiz`` from ``gSig``, ``dims`` from
+    ``fnames``) do so until they are set themselves; set them to None to let them follow again.
+
+    Parameters
+    ----------
+    fnames : str, path or list, optional
+        The movie file or files; their size is read at once.
+    dims : tuple of int, optional
+        Rows and columns of the movie, px.
+    params_from_file : str or path, optional
+        A JSON file to start from.
+    params_dict : dict, optional
+        Values to set, by name or by group. Wins over the file, and the file over keywords.
+    **keywords
+        Any parameter by name, as CaImAn's constructor takes them, older names (gnb, k, merge_thresh,
+        only_init_patch) included.
+
+    Raises
+    ------
+    ParameterError
+        If a name doesn't exist or a value can't be used.
+    MissingFileError
+        If a file in ``fnames`` doesn't exist.
+    """
+
+    __signature__ = constructor_signature()
+
+    data: dict[str, Any]
+    patch: dict[str, Any]
+    preprocess: dict[str, Any]
+    init: dict[str, Any]
+    spatial: dict[str, Any]
+    temporal: dict[str, Any]
+    merging: dict[str, Any]
+    quality: dict[str, Any]
+    motion: dict[str, Any]
+    online: dict[str, Any]
+    ring_CNN: dict[str, Any]
+
+    def __init__(
+        self,
+        fnames: str | os.PathLike | list | None = None,
+        dims: tuple[int, int] | None = None,
+        *,
+        params_from_file: str | os.PathLike | None = None,
+        params_dict: Mapping[str, Any] | None = None,
+        **keywords: Any,
+    ) -> None:
+        from cnmf_engine import __version__
+
+        for group in GROUPS:
+            setattr(self, group, {entry.key: clean(entry, entry.default) for entry in rows(group)})
+        self.data["caiman_version"] = f"cnmf_engine {__version__}"
+        self.data["last_commit"] = f"cnmf_engine-{__version__}"
+        self._explicit: set[tuple[str, str]] = set()
+        self._movie: tuple[tuple[int, ...], int] | None = None
+        for name in _IGNORED:
+            if keywords.pop(name, None) is not None:
+                log.debug("%s has no effect", name)
+        given = {"fnames": fnames, "dims": dims}
+        self.change_params({key: value for key, value in given.items() if value is not None} | keywords)
+        if params_from_file is not None:
+            self.change_params_from_jsonfile(params_from_file)
+        if params_dict:
+            self.change_params(params_dict)
+
+    def change_params(
+        self,
+        params_dict: Mapping[str, Any],
+        allow_legacy: bool = True,
+        warn_unused: bool = True,
+        verbose: bool = False,
+    ) -> None:
+        """
+        Set parameters, then make the rest consistent with them. Nothing changes if anything is wrong.
+
+        Parameters
+        ----------
+        params_dict : dict
+            Values by name (``{'K': 5}``) or by group (``{'init': {'K': 5}}``).
+        allow_legacy : bool
+            False refuses values given by name alone.
+        warn_unused : bool
+            Kept for CaImAn's code: an unknown name always raises here.
+        verbose : bool
+            Log every change at level INFO.
+
+        Raises
+        ------
+        ParameterError
+            If a name doesn't exist, a value can't be used, or two values contradict each other.
+        MissingFileError
+            If a file in ``fnames`` doesn't exist.
+        """
+        self._change(params_dict, allow_legacy, verbose)
+
+    def _change(
+        self,
+        params_dict: Mapping[str, Any],
+        allow_legacy: bool = True,
+        verbose: bool = False,
+        movie_needed: bool = True,
+    ) -> None:
+        changes = {
+            (entry.group, entry.key): clean(entry, value)
+            for entry, value in self._resolve(params_dict, allow_legacy)
+        }
+        groups = {group: dict(getattr(self, group)) for group in GROUPS}
+        for (group, key), value in changes.items():
+            groups[group][key] = value
+        explicit = self._now_explicit(changes)
+        movie = self._movie
+        if ("data", "fnames") in changes or ("data", "var_name_hdf5") in changes:
+            movie = read_movie_size(groups["data"], movie_needed)
+        derive(groups, explicit, movie)
+        apply_rules(groups, set(changes))
+        self._explicit, self._movie = explicit, movie
+        for group in GROUPS:
+            getattr(self, group).update(groups[group])
+        _log_changes(changes, verbose)
+
+    def _resolve(self, params_dict: Mapping[str, Any], allow_legacy: bool) -> Iterator[tuple[Row, Any]]:
+        if not isinstance(params_dict, Mapping):
+            fix = "write for example {'gSig': (3, 3)} or {'init': {'gSig': (3, 3)}}"
+            raise ParameterError(explain("a dictionary of parameters", f"{type(params_dict).__name__}", fix))
+        for name, value in params_dict.items():
+            if name in GROUPS and isinstance(value, Mapping):
+                yield from ((row(name, key), item) for key, item in value.items())
+                continue
+            targets = [entry for entry in TABLE if entry.key == ALIASES.get(name, name)]
+            if not targets:
+                raise unknown_group(name) if isinstance(value, Mapping) else unknown_key(name)
+            if not allow_legacy:
+                fix = f"write {{{targets[0].group!r}: {{{targets[0].key!r}: ...}}}}"
+                raise ParameterError(explain("parameters by group", f"{name!r} without a group", fix))
+            yield from ((entry, value) for entry in targets)
+
+    def _now_explicit(self, changes: Mapping[tuple[str, str], Any]) -> set[tuple[str, str]]:
+        given = {path for path, value in changes.items() if path in DERIVED and value is not None}
+        reset = {path for path, value in changes.items() if path in DERIVED and value is None}
+        return (self._explicit | given) - reset
+
+    def set(
+        self,
+        group: str,
+        val_dict: Mapping[str, Any],
+        set_if_not_exists: bool = False,
+        verbose: bool = False,
+    ) -> None:
+        """
+        Set values of one group without applying the rules of consistency.
+
+        Parameters
+        ----------
+        group : str
+            The group.
+        val_dict : dict
+            Keys and values.
+        set_if_not_exists : bool
+            Also keep keys that aren't in the table, unchecked.
+        verbose : bool
+            Log every change at level INFO.
+
+        Raises
+        ------
+        UnknownParameterError
+            If the group doesn't exist, or a key doesn't and ``set_if_not_exists`` is False.
+        ParameterError
+            If a value can't be used.
+        """
+        target = self.get_group(group)
+        changes = {}
+        for key, value in val_dict.items():
+            known = (group, key) in by_path()
+            changes[key] = value if set_if_not_exists and not known else clean(row(group, key), value)
+        target.update(changes)
+        self._explicit = self._now_explicit({(group, key): value for key, value in changes.items()})
+        _log_changes({(group, key): value for key, value in changes.items()}, verbose)
+
+    def get(self, group: str, key: str) -> Any:
+        """
+        Return one value.
+
+        Parameters
+        ----------
+        group, key : str
+            For example 'init' and 'gSig'.
+
+        Returns
+        -------
+        object
+            The value.
+
+        Raises
+        ------
+        UnknownParameterError
+            If it doesn't exist (also a ``KeyError``).
+        """
+        values = self.get_group(group)
+        return values[key] if key in values else values[row(group, key).key]
+
+    def get_group(self, group: str) -> dict[str, Any]:
+        """
+        Return the values of a group.
+
+        Parameters
+        ----------
+        group : str
+            The group.
+
+        Returns
+        -------
+        dict
+            The group itself, not a copy.
+
+        Raises
+        ------
+        UnknownParameterError
+            If it doesn't exist (also a ``KeyError``).
+        """
+        if group not in GROUPS:
+            raise unknown_group(group)
+        return getattr(self, group)
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """
+        Return all groups.
+
+        Returns
+        -------
+        dict of dict
+            The groups themselves, not copies.
+        """
+        return {group: getattr(self, group) for group in GROUPS}
+
+    def to_json(self) -> str:
+        """
+        Write all parameters as text.
+
+        Returns
+        -------
+        str
+            JSON, from which :meth:`change_params_from_json` makes equal parameters.
+        """
+        return json.dumps(to_plain(self.to_dict()), indent=1)
+
+    def to_jsonfile(self, targfn: str | os.PathLike) -> None:
+        """
+        Write all parameters to a file.
+
+        Parameters
+        ----------
+        targfn : str or path
+            The file; replaced if it exists.
+        """
+        target = Path(targfn)
+        partial = target.with_name(f"{target.name}.{os.getpid()}.part")
+        partial.write_text(self.to_json() + "\n", encoding="utf-8")
+        partial.replace(target)
+
+    def change_params_from_json(self, jsonstring: str | os.PathLike, verbose: bool = False) -> None:
+        """
+        Set parameters from text.
+
+        Derived values that equal what the rules give (``gSiz`` for the ``gSig`` beside it) go on following.
+
+        Parameters
+        ----------
+        jsonstring : str or path
+            JSON, or the name of a file that holds it.
+        verbose : bool
+            Log every change at level INFO.
+
+        Raises
+        ------
+        ParameterError
+            If the text isn't JSON, or a value can't be used.
+        MissingFileError
+            If a parameter file is named that doesn't exist. Movies named in it may be missing: parameters are
+            carried from one computer to another.
+        """
+        text = str(jsonstring)
+        if isinstance(jsonstring, os.PathLike) or not text.lstrip().startswith(("{", "[")):
+            text = read_json_file(Path(jsonstring))
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            fix = "write the parameters again with to_jsonfile, or correct that place"
+            raise ParameterError(explain("parameters as JSON", str(error), fix)) from None
+        before = set(self._explicit)
+        self._change(values, verbose=verbose, movie_needed=False)
+        self._forget_followers(self._explicit - before)
+
+    def change_params_from_jsonfile(self, file_path: str | os.PathLike, verbose: bool = False) -> None:
+        """
+        Set parameters from a file.
+
+        Parameters
+        ----------
+        file_path : str or path
+            A JSON file.
+        verbose : bool
+            Log every change at level INFO.
+
+        Raises
+        ------
+        ParameterError
+            If it isn't JSON, or a value can't be used.
+        MissingFileError
+            If it doesn't exist.
+        """
+        self.change_params_from_json(Path(file_path), verbose)
+
+    def _forget_followers(self, candidates: set[tuple[str, str]]) -> None:
+        """Let values follow again that are what they would be anyway."""
+        groups = {group: dict(getattr(self, group)) for group in GROUPS}
+        derive(groups, self._explicit - candidates, self._movie)
+        self._explicit -= {
+            (group, key) for group, key in candidates if same(groups[group][key], getattr(self, group)[key])
+        }
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, CNMFParams):
+            return NotImplemented
+        return same(self.to_dict(), other.to_dict())
+
+    __hash__ = None
+
+    def __repr__(self) -> str:
+        lines = ["CNMFParams (* differs from the default)"]
+        for group in GROUPS:
+            lines.append(f"[{group}]")
+            for key, value in getattr(self, group).items():
+                entry = by_path().get((group, key))
+                mark = " " if entry and same(value, clean(entry, entry.default)) else "*"
+                lines.append(f"  {mark} {key} = {to_plain(value) if key == 'expandCore' else value!r}")
+        return "\n".join(lines)
