@@ -149,10 +149,13 @@ def test_folder_moves_with_the_movie(opened, movie, tmp_path):
     memmap = opened.path("a.mmap")
     memmap.write_bytes(b"x")
     opened.record("motion", memmap=memmap)
+    opened.record("movie", path=movie, both=[movie])
     there = tmp_path / "other machine"
     shutil.move(opened.folder, there)
     moved = shutil.move(movie, tmp_path / "renamed.tif")
-    assert session.start(there, moved).need("motion")["memmap"] == there / "a.mmap"
+    reopened = session.start(there, moved)
+    assert reopened.need("motion")["memmap"] == there / "a.mmap"
+    assert reopened.need("movie") == {"path": moved, "both": [moved]}
 
 
 def test_results_that_are_a_file(movie, tmp_path):

@@ -111,8 +111,8 @@ def merge(lessons: dict[str, nbformat.NotebookNode]) -> nbformat.NotebookNode:
     Returns
     -------
     NotebookNode
-        A title, one cell with the parameters of all lessons, and the lessons without theirs. Installing, which
-        every lesson does in the same words, happens once.
+        A title, one cell with the parameters of all lessons, and the lessons without theirs. Installing,
+        which all lessons do in the same words, happens once.
 
     Raises
     ------
@@ -259,8 +259,9 @@ def _title(lessons: dict[str, nbformat.NotebookNode]) -> str:
         [
             "# One-photon calcium imaging, all lessons in one",
             "",
-            "The same lessons as in the single notebooks, in one file: on Colab each notebook gets a machine of",
-            "its own, and here everything stays in one place. Run it from top to bottom, or stop after any lesson.",
+            "The same lessons as in the single notebooks, in one file: on Colab each notebook gets a machine",
+            "of its own, and here everything stays in one place. Run it from top to bottom, or stop after",
+            "any lesson.",
             "",
             *headings,
             "",

@@ -12,7 +12,7 @@ from typing import Any
 
 from cnmf_engine.errors import InputError, explain
 
-__all__ = ["decode", "encode", "fingerprint", "versions"]
+__all__ = ["decode", "encode", "fingerprint", "renamed", "versions"]
 
 _PATH = "path:"
 _LARGEST_ARRAY = 10_000
@@ -95,6 +95,29 @@ def decode(value: Any, folder: Path) -> Any:
             return folder / value[_PATH]
         return {key: decode(item, folder) for key, item in value.items()}
     return [decode(item, folder) for item in value] if isinstance(value, list) else value
+
+
+def renamed(value: Any, old: Path, new: Path) -> Any:
+    """
+    Exchange a path wherever it was encoded.
+
+    Parameters
+    ----------
+    value : object
+        What `encode` made.
+    old, new : pathlib.Path
+        Absolute paths.
+
+    Returns
+    -------
+    object
+        The same with `new` for `old`.
+    """
+    if value == {_PATH: str(old)}:
+        return {_PATH: str(new)}
+    if isinstance(value, dict):
+        return {key: renamed(item, old, new) for key, item in value.items()}
+    return [renamed(item, old, new) for item in value] if isinstance(value, list) else value
 
 
 def fingerprint(path: str | os.PathLike) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from workshop_utils import data
 from workshop_utils.engine import find_engine
 from workshop_utils.files import write_text
 from workshop_utils.lessons import STEPS, lessons
-from workshop_utils.records import decode, encode, fingerprint, versions
+from workshop_utils.records import decode, encode, fingerprint, renamed, versions
 
 if TYPE_CHECKING:
     from workshop_utils.scoring import Truth
@@ -167,8 +167,25 @@ class Session:
             True if `need` would give its values.
         """
         self._check_step(step)
-        entry = self._read()["steps"].get(step)
-        return entry is not None and not self._lost(entry)
+        return step in self._read()["steps"] and not self.lost(step)
+
+    def lost(self, step: str) -> list[Path]:
+        """
+        List the files that a step noted and that aren't there any more.
+
+        Parameters
+        ----------
+        step : str
+            One of `workshop_utils.lessons.STEPS`.
+
+        Returns
+        -------
+        list of pathlib.Path
+            Empty also for a step that wasn't done.
+        """
+        self._check_step(step)
+        values = decode(self._read()["steps"].get(step, {}).get("values", {}), self.folder).values()
+        return [value for value in values if isinstance(value, Path) and not value.exists()]
 
     def need(self, step: str) -> dict[str, Any]:
         """
@@ -193,7 +210,7 @@ class Session:
         steps = self._read()["steps"]
         if step not in steps:
             raise MissingStep(self._explain_missing(step, f"only {', '.join(steps) or 'an empty session'}"))
-        lost = self._lost(steps[step])
+        lost = self.lost(step)
         if lost:
             raise MissingStep(
                 self._explain_missing(step, f"that {', '.join(map(str, lost))} has been deleted or moved")
@@ -282,6 +299,8 @@ class Session:
                     f"'{theirs['requested']}', or delete {file} to start over",
                 )
             )
+        if "movie" in known:
+            known["steps"] = renamed(known["steps"], Path(theirs["path"]), self.movie)
         known["movie"] = {**mine, "path": str(self.movie), "requested": self.requested}
         known["engine"] = find_engine()._asdict()
         known["versions"] = versions()
@@ -309,10 +328,6 @@ class Session:
     def _write(self, content: dict[str, Any]) -> None:
         write_text(self.folder / FILE_NAME, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
-    def _lost(self, entry: dict[str, Any]) -> list[Path]:
-        values = decode(entry["values"], self.folder).values()
-        return [value for value in values if isinstance(value, Path) and not value.exists()]
-
     def _find_again(self, path: Path) -> Path:
         if path.exists():
             return path
@@ -325,11 +340,7 @@ class Session:
 
     def _explain_missing(self, step: str, found: str) -> str:
         number = STEPS[step]
-        done = self._read()["steps"]
-        missing = [
-            n for name, n in STEPS.items() if n < number and (name not in done or self._lost(done[name]))
-        ]
-        first = min(missing, default=number)
+        first = min((n for name, n in STEPS.items() if n < number and not self.has(name)), default=number)
         chosen = f"{first}-{number}" if first < number else str(number)
         command = f'workshop run --movie "{self.requested}" --results "{self.folder}" --steps {chosen}'
         return explain(
