@@ -1,0 +1,308 @@
+"""
+The ring model of one-photon background.
+
+Out-of-focus light and neuropil are smooth in space: what a pixel's background does, the pixels on a ring
+around it do too, if the ring is wider than a cell. Each pixel's background is a weighted sum of the ring's,
+with weights from a regression; pixels within reach of each other share their products, so the products of
+a tile of pixels are one matrix multiplication, and each pixel only a small solve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from ..cluster import map_ordered
+from ..errors import InputError, explain
+from .geometry import Box, coarse_dims, decimate, flat_index, read_box, upsample_image
+
+__all__ = ["RingModel", "fit_ring", "fit_ring_movie", "reconstruct_background", "ring_offsets"]
+
+#: Part of a ring's total power that is added to the diagonal of its regression.
+_RIDGE = 1e-5
+#: Coarse pixels a side of one tile; products within a tile and its halo are formed at once.
+_TILE = 32
+
+
+class RingModel(NamedTuple):
+    """
+    Ring background of a field of view.
+
+    Attributes
+    ----------
+    W : csr_matrix of shape (d', d'), float32
+        Row p holds the weights of pixel p's ring, on a grid coarser by ``ssub``.
+    b0 : ndarray of shape (d,), float32
+        Constant background of each pixel.
+    """
+
+    W: sparse.csr_matrix
+    b0: np.ndarray
+
+
+def ring_offsets(radius: int) -> np.ndarray:
+    """
+    Pixels of a ring one pixel thick.
+
+    Parameters
+    ----------
+    radius : int
+        Inner radius in px.
+
+    Returns
+    -------
+    ndarray of shape (n, 2), int
+        Offsets (rows, columns) with ``radius**2 < dy**2 + dx**2 <= (radius + 1)**2``.
+    """
+    reach = np.arange(-radius - 1, radius + 2)
+    dy, dx = np.meshgrid(reach, reach, indexing="ij")
+    squared = dy**2 + dx**2
+    inside = (squared > radius**2) & (squared <= (radius + 1) ** 2)
+    return np.stack([dy[inside], dx[inside]], axis=1)
+
+
+def _coarse_footprints(A: sparse.spmatrix, dims: tuple[int, int], ssub: int) -> sparse.csr_matrix:
+    """Footprints averaged over blocks of ``ssub`` px, shape (d', K)."""
+    if ssub == 1:
+        return sparse.csr_matrix(A)
+    d1, d2 = dims
+    c1, c2 = coarse_dims(dims, ssub)
+    pixel = np.arange(d1 * d2)
+    target = (pixel % d1) // ssub + c1 * ((pixel // d1) // ssub)
+    counts = np.bincount(target, minlength=c1 * c2)
+    average = sparse.csr_matrix(
+        (1 / counts[target].astype(np.float32), (target, pixel)), shape=(c1 * c2, d1 * d2)
+    )
+    return sparse.csr_matrix(average @ A)
+
+
+def _solve_rings(
+    gram: np.ndarray, box: Box, halo: Box, dims: tuple[int, int], offsets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weights of all pixels of a tile from the products of its halo: rows, columns, values of W."""
+    rows, columns = np.meshgrid(np.arange(box.r0, box.r1), np.arange(box.c0, box.c1), indexing="ij")
+    rows, columns = rows.ravel(order="F"), columns.ravel(order="F")
+    ring_r = rows[:, None] + offsets[None, :, 0]
+    ring_c = columns[:, None] + offsets[None, :, 1]
+    inside = (ring_r >= 0) & (ring_r < dims[0]) & (ring_c >= 0) & (ring_c < dims[1])
+    height = halo.r1 - halo.r0
+    local = (rows - halo.r0) + height * (columns - halo.c0)
+    local_ring = (ring_r - halo.r0) + height * (ring_c - halo.c0)
+    out_rows, out_columns, out_values = [], [], []
+    # Rings cut by the border have fewer pixels; those with the same number are solved together.
+    count = inside.sum(axis=1)
+    for n in np.unique(count[count > 0]):
+        chosen = np.flatnonzero(count == n)
+        index = local_ring[chosen][inside[chosen]].reshape(-1, n)
+        products = gram[index[:, :, None], index[:, None, :]].astype(np.float64)
+        target = gram[index, local[chosen][:, None]].astype(np.float64)
+        power = np.trace(products, axis1=1, axis2=2)
+        # A ring that never changes predicts nothing: the added 1 gives it weights of 0, not an error.
+        diagonal = np.arange(n)
+        products[:, diagonal, diagonal] += np.where(power > 0, _RIDGE * power, 1.0)[:, None]
+        weights = np.linalg.solve(products, target[:, :, None])[:, :, 0]
+        global_ring = (ring_r + dims[0] * ring_c)[chosen][inside[chosen]].reshape(-1, n)
+        out_rows.append(np.repeat(rows[chosen] + dims[0] * columns[chosen], n))
+        out_columns.append(global_ring.ravel())
+        out_values.append(weights.astype(np.float32).ravel())
+    if not out_rows:
+        empty = np.empty(0, dtype=np.int64)
+        return empty, empty, np.empty(0, dtype=np.float32)
+    return np.concatenate(out_rows), np.concatenate(out_columns), np.concatenate(out_values)
+
+
+def _check_ring(offsets: np.ndarray, coarse: tuple[int, int], radius: float, ssub: int) -> None:
+    """Raise InputError when a pixel of the image has no ring pixel inside the image."""
+    reach = np.abs(offsets).max(initial=1)
+    inner = np.abs(offsets).sum(axis=1).min(initial=0)
+    if not len(offsets) or (reach > max(coarse) - 1 and inner > sum(coarse) - 2):
+        raise InputError(
+            explain(
+                "a ring that lies at least partly inside the image",
+                f"a ring radius of {radius:g} px and an image of {coarse[0] * ssub} x {coarse[1] * ssub} px",
+                "lower ring_size_factor or gSiz, or use larger patches (rf)",
+            )
+        )
+
+
+def _tile_boxes(dims: tuple[int, int]) -> Iterator[Box]:
+    """Tiles of the coarse grid."""
+    for r in range(0, dims[0], _TILE):
+        for c in range(0, dims[1], _TILE):
+            yield Box(r, min(r + _TILE, dims[0]), c, min(c + _TILE, dims[1]))
+
+
+def _assemble(parts: list, n: int) -> sparse.csr_matrix:
+    """Put the weights of all tiles into one matrix."""
+    rows, columns, values = (np.concatenate(piece) for piece in zip(*parts))
+    return sparse.csr_matrix((values, (rows, columns)), shape=(n, n), dtype=np.float32)
+
+
+def fit_ring(
+    Y: np.ndarray,
+    A: sparse.spmatrix,
+    C: np.ndarray,
+    dims: tuple[int, int],
+    *,
+    radius: float,
+    ssub: int = 2,
+) -> RingModel:
+    """
+    Fit the ring model to a movie in memory.
+
+    Parameters
+    ----------
+    Y : ndarray of shape (d, T), float32
+        Movie, pixels in Fortran order.
+    A : sparse matrix of shape (d, K)
+        Footprints.
+    C : ndarray of shape (K, T)
+        Traces.
+    dims : tuple of int
+        Rows and columns.
+    radius : float
+        Ring radius in px of the full grid; wider than a cell.
+    ssub : int
+        Block size in px of the coarser grid on which weights are fitted.
+
+    Returns
+    -------
+    RingModel
+        Weights and constant background.
+
+    Raises
+    ------
+    InputError
+        If the ring lies outside the image.
+
+    References
+    ----------
+    Zhou et al. 2018, eLife 7:e28728, Methods, 'Estimating background'. All samples count here; the paper's
+    clipping of outliers is left out, as in CaImAn.
+    """
+    offsets = ring_offsets(round(radius / ssub))
+    coarse = coarse_dims(dims, ssub)
+    _check_ring(offsets, coarse, radius, ssub)
+    mean_C = C.mean(axis=1) if len(C) else np.zeros(0)
+    b0 = (Y.mean(axis=1, dtype=np.float64) - A @ mean_C).astype(np.float32)
+    X = decimate(Y, dims, ssub) - _coarse_footprints(A, dims, ssub) @ C
+    X -= X.mean(axis=1, keepdims=True)
+    halo = int(np.abs(offsets).max())
+    parts = []
+    for box in _tile_boxes(coarse):
+        outer = box.around(halo, coarse)
+        block = X[flat_index(outer, coarse)]
+        parts.append(_solve_rings(block @ block.T, box, outer, coarse, offsets))
+    return RingModel(_assemble(parts, coarse[0] * coarse[1]), b0)
+
+
+def fit_ring_movie(
+    images: np.ndarray,
+    A: sparse.spmatrix,
+    C: np.ndarray,
+    *,
+    radius: float,
+    ssub: int = 2,
+    dview=None,
+    progress: str | None = None,
+) -> RingModel:
+    """
+    Fit the ring model to a movie on disk, tile by tile.
+
+    Parameters
+    ----------
+    images : ndarray or memmap of shape (T, d1, d2)
+        Movie.
+    A, C, radius, ssub
+        As in `fit_ring`.
+    dview : Workers, optional
+        Pool that takes the tiles.
+    progress : str, optional
+        Text of a progress bar; none if None.
+
+    Returns
+    -------
+    RingModel
+        The same as `fit_ring` gives on the whole movie, up to rounding.
+
+    Raises
+    ------
+    InputError
+        If the ring lies outside the image.
+    """
+    dims = images.shape[1:]
+    offsets = ring_offsets(round(radius / ssub))
+    coarse = coarse_dims(dims, ssub)
+    _check_ring(offsets, coarse, radius, ssub)
+    halo = int(np.abs(offsets).max())
+    A = sparse.csr_matrix(A)
+    C = np.asarray(C, dtype=np.float32)
+    mean_C = C.mean(axis=1) if len(C) else np.zeros(0)
+
+    def fit_tile(box: Box) -> tuple[tuple, np.ndarray, np.ndarray]:
+        outer = box.around(halo, coarse)
+        full = Box(*(edge * ssub for edge in outer)).around(0, dims)
+        Y = read_box(images, full)
+        index = flat_index(full, dims)
+        part = A[index]
+        constant = Y.mean(axis=1, dtype=np.float64) - part @ mean_C
+        near = np.unique(part.indices)
+        X = decimate(Y, full.dims, ssub)
+        del Y
+        X = X - _coarse_footprints(part[:, near], full.dims, ssub) @ C[near]
+        X -= X.mean(axis=1, keepdims=True)
+        return _solve_rings(X @ X.T, box, outer, coarse, offsets), index, constant
+
+    tiles = map_ordered(fit_tile, list(_tile_boxes(coarse)), dview, progress)
+    b0 = np.empty(dims[0] * dims[1], dtype=np.float32)
+    for _, index, constant in tiles:
+        b0[index] = constant
+    return RingModel(_assemble([weights for weights, *_ in tiles], coarse[0] * coarse[1]), b0)
+
+
+def reconstruct_background(
+    Y: np.ndarray,
+    A: sparse.spmatrix,
+    C: np.ndarray,
+    W: sparse.spmatrix,
+    b0: np.ndarray,
+    dims: tuple[int, int],
+    frames: slice = slice(None),
+) -> np.ndarray:
+    """
+    Evaluate the ring background.
+
+    Parameters
+    ----------
+    Y : ndarray of shape (d, T)
+        Movie, pixels in Fortran order.
+    A : sparse matrix of shape (d, K)
+        Footprints.
+    C : ndarray of shape (K, T)
+        Traces.
+    W : sparse matrix of shape (d', d')
+        Ring weights; the grid's coarseness follows from its size.
+    b0 : ndarray of shape (d,)
+        Constant background.
+    dims : tuple of int
+        Rows and columns.
+    frames : slice
+        Which frames.
+
+    Returns
+    -------
+    ndarray of shape (d, n_frames), float32
+        ``B = b0 + U(W(D(Y - A C) - D(b0)))`` with D the block mean and U its reverse.
+    """
+    ssub = max(1, round((dims[0] * dims[1] / W.shape[0]) ** 0.5))
+    coarse = coarse_dims(dims, ssub)
+    part = np.asarray(Y[:, frames], dtype=np.float32)
+    X = decimate(part, dims, ssub)
+    if len(C):
+        X = X - _coarse_footprints(A, dims, ssub) @ np.asarray(C[:, frames], dtype=np.float32)
+    X = X - decimate(np.asarray(b0, dtype=np.float32)[:, None], dims, ssub)
+    B = upsample_image(W @ X, coarse, dims, ssub)
+    return B + np.asarray(b0, dtype=np.float32)[:, None]

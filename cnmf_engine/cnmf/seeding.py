@@ -1,0 +1,262 @@
+"""
+Greedy search for neurons: take the best seed pixel, extract its neuron, subtract it, look again.
+
+After each neuron only the images around it are computed anew.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage, sparse
+
+from ..filters import filter_frames, gaussian_kernel, mean_centred_kernel
+from ..noise import pixel_noise
+from ..summary_images import neighbour_correlation, standardise
+from .deconvolution import constrained_foopsi
+from .extraction import extract_neuron
+from .geometry import Box, as_cube, flat_index
+
+__all__ = ["Seeds", "find_neurons", "seed_pixels"]
+
+#: Samples below this many noise levels don't count towards the correlation image.
+_SIGNAL_LEVEL = 2.0
+#: A trace whose largest rise is below this many standard deviations of its rises holds no transient.
+_MIN_RISE = 3.0
+
+
+class Seeds(NamedTuple):
+    """
+    Neurons found in one pass.
+
+    Attributes
+    ----------
+    A : csc_matrix of shape (d, K), float32
+        Footprints.
+    C : ndarray of shape (K, T), float32
+        Traces, not negative.
+    n_candidates : int
+        Pixels above both thresholds at the start.
+    max_corr, max_pnr : float
+        Maxima of the two images at the start.
+    """
+
+    A: sparse.csc_matrix
+    C: np.ndarray
+    n_candidates: int
+    max_corr: float
+    max_pnr: float
+
+
+def seed_pixels(
+    cn: np.ndarray,
+    pnr: np.ndarray,
+    min_corr: float,
+    min_pnr: float,
+    gSiz: int,
+    done: np.ndarray | None = None,
+) -> np.ndarray:
+    """
+    Pixels from which neurons would be grown, best first.
+
+    The product of the two images, 0 where either is below its threshold, is smoothed by a 3 x 3 median;
+    seeds are its local maxima that reach the product of the thresholds.
+
+    Parameters
+    ----------
+    cn, pnr : ndarray of shape (d1, d2)
+        Correlation image and peak-to-noise ratio.
+    min_corr, min_pnr : float
+        Thresholds.
+    gSiz : int
+        Size of a cell in px; maxima closer than about a quarter of it compete.
+    done : ndarray of shape (d1, d2), bool, optional
+        Pixels that can't be seeds.
+
+    Returns
+    -------
+    ndarray of shape (n, 2), int
+        Rows and columns.
+    """
+    value = np.where((cn >= min_corr) & (pnr >= min_pnr), cn * pnr, 0)
+    value = ndimage.median_filter(value, size=3, mode="reflect")
+    # Equal neighbours must not both be maxima: a tiny ramp decides between them.
+    rows, columns = np.indices(value.shape)
+    value = value + 1e-5 * (10 * columns + rows)
+    if done is not None:
+        value[done] = 0
+    reach = max(round(gSiz / 4) // 2, 1)
+    peaks = (value == ndimage.maximum_filter(value, size=2 * reach + 1)) & (value >= min_corr * min_pnr)
+    found = np.argwhere(peaks)
+    return found[np.argsort(-value[peaks], kind="stable")]
+
+
+class _Search:
+    """State of one greedy pass over a movie ``(d1, d2, T)``."""
+
+    def __init__(
+        self, Y: np.ndarray, gSig: float, gSiz: int, min_corr: float, min_pnr: float, center_psf: bool
+    ):
+        self.raw = Y
+        self.gSiz, self.min_corr, self.min_pnr = gSiz, min_corr, min_pnr
+        self.kernel = mean_centred_kernel(gSig) if center_psf else gaussian_kernel(gSig)
+        frames = np.ascontiguousarray(Y.transpose(2, 0, 1))
+        level = np.maximum(frames.max(axis=0), -frames.min(axis=0))
+        filter_frames(frames, self.kernel, out=frames, n_threads=1)
+        self.filtered = np.ascontiguousarray(frames.transpose(1, 2, 0))
+        self.filtered -= self.filtered.mean(axis=-1, keepdims=True)
+        noise = pixel_noise(self.filtered)
+        self.constant = ~(noise > 1e-6 * level)
+        self.noise = np.where(self.constant, 1, noise)
+        self.dims = Y.shape[:2]
+        self.cn = np.zeros(self.dims)
+        self.pnr = np.zeros(self.dims)
+        everything = Box(0, self.dims[0], 0, self.dims[1])
+        # The images of the whole field are computed in strips, each with the pixel around it that it needs.
+        for r in range(0, self.dims[0], 16):
+            strip = Box(r, min(r + 16, self.dims[0]), 0, self.dims[1])
+            self.update_images(strip, strip.around(1, self.dims))
+        self.done = self.value(everything) <= 0
+
+    def value(self, box: Box) -> np.ndarray:
+        """Product of the two images where both reach their thresholds, else 0."""
+        cn, pnr = self.cn[box.slices], self.pnr[box.slices]
+        return np.where((cn >= self.min_corr) & (pnr >= self.min_pnr), cn * pnr, 0)
+
+    def update_images(self, inner: Box, outer: Box) -> None:
+        """Compute PNR in the outer box, and the correlation with neighbours in the inner one."""
+        traces = self.filtered[outer.slices]
+        noise = self.noise[outer.slices]
+        pnr = np.maximum(traces.max(axis=-1) / noise, 0)
+        self.pnr[outer.slices] = np.where(self.constant[outer.slices], 0, pnr)
+        near = inner.around(1, self.dims)
+        local = near.within(outer).slices
+        signal = traces[local]
+        signal = np.where(signal < _SIGNAL_LEVEL * noise[local][..., None], np.float32(0), signal)
+        cn = neighbour_correlation(standardise(signal))
+        self.cn[inner.slices] = np.maximum(cn[inner.within(near).slices], 0)
+
+    def subtract(self, box: Box, footprint: np.ndarray, trace: np.ndarray) -> None:
+        """Take a neuron out of the movie and of the filtered movie, and look at its surroundings anew."""
+        used = footprint > 0
+        self.raw[box.slices][used] -= footprint[used][:, None] * trace
+        outer = box.around(self.gSiz, self.dims)
+        image = np.zeros(outer.dims, dtype=np.float32)
+        image[box.within(outer).slices] = footprint
+        spread = filter_frames(image, self.kernel, border="constant")
+        touched = spread != 0
+        self.filtered[outer.slices][touched] -= spread[touched][:, None] * (trace - trace.mean())
+        self.update_images(box, outer)
+
+
+def _usable(trace: np.ndarray) -> bool:
+    """Whether a filtered trace holds a rise that stands out."""
+    rise = np.diff(trace)
+    return rise.size > 0 and rise.max() >= _MIN_RISE * rise.std() and rise.max() > 0
+
+
+def _grow(
+    search: _Search, seed: tuple[int, int], p: int, options: dict
+) -> tuple[Box, np.ndarray, np.ndarray] | None:
+    """Extract the neuron at a seed: its box, footprint and trace, or None."""
+    box = Box(seed[0], seed[0] + 1, seed[1], seed[1] + 1).around(search.gSiz, search.dims)
+    at = seed[0] - box.r0, seed[1] - box.c0
+    neuron = extract_neuron(search.raw[box.slices], search.filtered[box.slices], at)
+    if neuron is None:
+        return None
+    trace = np.maximum(neuron.trace, 0)
+    if p > 0:
+        trace = constrained_foopsi(neuron.trace, p=p, **options)[0].astype(np.float32)
+    if not trace.sum() > 0:
+        return None
+    return box, neuron.footprint, trace
+
+
+def find_neurons(
+    Y: np.ndarray,
+    dims: tuple[int, int],
+    *,
+    gSig: float,
+    gSiz: int,
+    min_corr: float,
+    min_pnr: float,
+    K: int | None = None,
+    center_psf: bool = True,
+    p: int = 0,
+    **deconvolution,
+) -> Seeds:
+    """
+    Find neurons one after the other, brightest first.
+
+    Parameters
+    ----------
+    Y : ndarray of shape (d, T), float32
+        Movie, pixels in Fortran order; the neurons found are subtracted from it in place.
+    dims : tuple of int
+        Rows and columns.
+    gSig : float
+        Half the width of a cell (standard deviation of a Gaussian), px.
+    gSiz : int
+        Size of a cell, px; neurons are extracted within this distance of the seed.
+    min_corr, min_pnr : float
+        Thresholds of a seed pixel.
+    K : int, optional
+        Most neurons to look for; None for as many as there are.
+    center_psf : bool
+        Zero-mean filter (one-photon data) or plain Gaussian.
+    p : {0, 1}
+        Order of the autoregressive process used to denoise traces; 0 clips them at 0.
+    **deconvolution
+        Further keywords of `constrained_foopsi`.
+
+    Returns
+    -------
+    Seeds
+        Footprints and traces, and what the thresholds met.
+
+    References
+    ----------
+    Zhou et al. 2018, eLife 7:e28728, Methods, 'Initialization of A and C', Algorithm 1.
+    """
+    search = _Search(as_cube(Y, dims), gSig, gSiz, min_corr, min_pnr, center_psf)
+    n_candidates = int(np.count_nonzero(~search.done))
+    maxima = float(search.cn.max()), float(search.pnr.max())
+    limit = K if K else n_candidates // 5
+    found: list[tuple[Box, np.ndarray, np.ndarray]] = []
+    progress = True
+    while progress and len(found) < limit:
+        progress = False
+        seeds = seed_pixels(search.cn, search.pnr, min_corr, min_pnr, gSiz, search.done)
+        for seed in map(tuple, seeds):
+            search.done[seed] = True
+            value = search.cn[seed] * search.pnr[seed]
+            if value < min_corr * min_pnr or not _usable(search.filtered[seed]):
+                continue
+            neuron = _grow(search, seed, p, deconvolution)
+            if neuron is None:
+                continue
+            box, footprint, trace = neuron
+            progress = True
+            found.append(neuron)
+            search.done[box.slices] |= footprint > footprint.max() / 2
+            search.subtract(box, footprint, trace)
+            if len(found) >= limit:
+                break
+    return Seeds(*_stack(found, dims, Y.shape[1]), n_candidates, *maxima)
+
+
+def _stack(found: list, dims: tuple[int, int], T: int) -> tuple[sparse.csc_matrix, np.ndarray]:
+    """Footprints and traces of all neurons as matrices."""
+    columns = []
+    for box, footprint, _ in found:
+        values = footprint.ravel(order="F")
+        used = values > 0
+        index = flat_index(box, dims)[used]
+        columns.append(
+            sparse.csc_matrix((values[used], (index, np.zeros(len(index), int))), (dims[0] * dims[1], 1))
+        )
+    if not columns:
+        return sparse.csc_matrix((dims[0] * dims[1], 0), dtype=np.float32), np.empty((0, T), np.float32)
+    A = sparse.csc_matrix(sparse.hstack(columns, format="csc"), dtype=np.float32)
+    return A, np.stack([trace for *_, trace in found]).astype(np.float32)

@@ -1,0 +1,186 @@
+"""Traces from the background-free movie and the footprints, one component after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from scipy import sparse
+
+from .deconvolution import Deconvolved, deconvolve_traces
+
+__all__ = ["Traces", "project", "residual_traces", "update_temporal"]
+
+_EPS = np.finfo(np.float32).eps
+
+
+@dataclass
+class Traces:
+    """
+    Everything that belongs to K traces, kept in step.
+
+    Attributes
+    ----------
+    C, S, YrA : ndarray of shape (K, T), float32
+        Denoised calcium, spikes, residual (raw trace = C + YrA).
+    bl, c1, sn, lam : ndarray of shape (K,), float64
+        Baseline, initial calcium, noise, sparsity penalty.
+    g : ndarray of shape (K, p), float64
+        Autoregressive coefficients.
+    """
+
+    C: np.ndarray
+    S: np.ndarray
+    YrA: np.ndarray
+    bl: np.ndarray
+    c1: np.ndarray
+    sn: np.ndarray
+    lam: np.ndarray
+    g: np.ndarray
+
+    @classmethod
+    def from_raw(cls, raw: np.ndarray, **options) -> Traces:
+        """Deconvolve raw traces ``(K, T)``; options go to `deconvolve_traces`."""
+        return cls.from_deconvolved(deconvolve_traces(raw, **options), raw)
+
+    @classmethod
+    def from_deconvolved(cls, result: Deconvolved, raw: np.ndarray) -> Traces:
+        """Join deconvolved traces with their residuals."""
+        residual = (raw - result.C).astype(np.float32)
+        return cls(result.C, result.S, residual, result.bl, result.c1, result.sn, result.lam, result.g)
+
+    def take(self, index: np.ndarray) -> Traces:
+        """Components at an index array, in its order."""
+        return Traces(*(getattr(self, f.name)[index] for f in fields(self)))
+
+    def join(self, other: Traces) -> Traces:
+        """Components of both, these first."""
+        return Traces(
+            *(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self))
+        )
+
+    def scale(self, factor: np.ndarray) -> Traces:
+        """Traces multiplied by a factor a component; what is measured in their units scales along."""
+        wide = factor[:, None].astype(np.float32)
+        return Traces(
+            self.C * wide,
+            self.S * wide,
+            self.YrA * wide,
+            self.bl * factor,
+            self.c1 * factor,
+            self.sn * factor,
+            self.lam,
+            self.g,
+        )
+
+
+def project(R: np.ndarray, A: sparse.csc_matrix) -> np.ndarray:
+    """
+    Weighted sums of a movie under footprints, reading only the pixels a footprint has.
+
+    Parameters
+    ----------
+    R : ndarray of shape (d, T), float32
+        Movie.
+    A : csc_matrix of shape (d, K)
+        Footprints.
+
+    Returns
+    -------
+    ndarray of shape (K, T), float32
+        ``A.T @ R``.
+    """
+    out = np.empty((A.shape[1], R.shape[1]), dtype=np.float32)
+    for k in range(A.shape[1]):
+        part = slice(A.indptr[k], A.indptr[k + 1])
+        out[k] = A.data[part] @ R[A.indices[part]]
+    return out
+
+
+def residual_traces(R: np.ndarray, A: sparse.csc_matrix, C: np.ndarray) -> np.ndarray:
+    """
+    Project onto each footprint what is left of the movie after all components have been subtracted.
+
+    Parameters
+    ----------
+    R : ndarray of shape (d, T), float32
+        Movie without background.
+    A : csc_matrix of shape (d, K)
+        Footprints.
+    C : ndarray of shape (K, T)
+        Traces.
+
+    Returns
+    -------
+    ndarray of shape (K, T), float32
+        ``YrA``: projection of the residual, divided by each footprint's squared norm.
+    """
+    overlap = sparse.csr_matrix(A.T @ A)
+    squared = overlap.diagonal() + _EPS
+    return ((project(R, A) - overlap @ C) / squared[:, None]).astype(np.float32)
+
+
+def update_temporal(
+    R: np.ndarray, A: sparse.csc_matrix, C: np.ndarray, *, p: int = 1, ITER: int = 2, **deconvolution
+) -> tuple[sparse.csc_matrix, Traces, np.ndarray]:
+    """
+    Re-estimate all traces by block-coordinate descent.
+
+    Parameters
+    ----------
+    R : ndarray of shape (d, T), float32
+        Movie without background.
+    A : csc_matrix of shape (d, K)
+        Footprints.
+    C : ndarray of shape (K, T)
+        Current traces.
+    p : {0, 1}
+        Order of the autoregressive process; 0 clips traces at 0.
+    ITER : int
+        Sweeps over all components.
+    **deconvolution
+        Further keywords of `constrained_foopsi`.
+
+    Returns
+    -------
+    A : csc_matrix of shape (d, K'), float32
+        Footprints of the components whose trace isn't empty.
+    traces : Traces
+        Their traces.
+    kept : ndarray of shape (K',), int
+        Which of the components that were given these are.
+
+    References
+    ----------
+    Pnevmatikakis et al. 2016, Neuron 89:285, Methods, 'Updating temporal components'; Friedrich et al.
+    2017, PLoS Comput Biol 13:e1005705 (HALS for traces).
+    """
+    C = np.array(C, dtype=np.float32)
+    overlap = sparse.csr_matrix(A.T @ A)
+    squared = overlap.diagonal() + _EPS
+    YrA = ((project(R, A) - overlap @ C) / squared[:, None]).astype(np.float32)
+    traces = Traces.from_raw(C + YrA, p=0)
+    for _ in range(ITER):
+        before = C.copy()
+        for k in range(len(C)):
+            raw = C[k] + YrA[k]
+            one = Traces.from_raw(raw[None], p=p, **deconvolution)
+            change = one.C[0] - C[k]
+            part = slice(overlap.indptr[k], overlap.indptr[k + 1])
+            touched = overlap.indices[part]
+            YrA[touched] -= np.outer(overlap.data[part] / squared[touched], change).astype(np.float32)
+            C[k], YrA[k] = one.C[0], raw - one.C[0]
+            _put(traces, k, one)
+        if np.linalg.norm(before - C) <= 1e-3 * np.linalg.norm(C):
+            break
+    traces.C, traces.YrA = C, YrA
+    kept = np.flatnonzero(C.sum(axis=1) > 0)
+    return A[:, kept], traces.take(kept), kept
+
+
+def _put(traces: Traces, k: int, one: Traces) -> None:
+    """Write the parameters of a single trace to place k."""
+    if traces.g.shape[1] != one.g.shape[1]:
+        traces.g = np.zeros((len(traces.g), one.g.shape[1]))
+    for name in ("S", "bl", "c1", "sn", "lam", "g"):
+        getattr(traces, name)[k] = getattr(one, name)[0]
