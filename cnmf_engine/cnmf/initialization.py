@@ -22,6 +22,9 @@ from .temporal import Traces, residual_traces, update_temporal
 
 __all__ = ["Initialized", "empty_traces", "initialize", "seed_pixels"]
 
+#: Farthest a footprint reaches from its brightest pixel, in units of gSiz.
+_MAX_RADIUS = 1.5
+
 
 class Initialized(NamedTuple):
     """
@@ -51,17 +54,15 @@ def empty_traces(T: int, order: int = 1) -> Traces:
     return Traces(*none, *(np.empty(0) for _ in range(4)), np.empty((0, order)))
 
 
-def _refine(
-    R, A, C, dims, sn, *, p: int, merge_thr: float | None, nrgthr: float, closing: bool, options: dict
-):
+def _refine(R, A, C, dims, sn, *, p: int, merge_thr: float | None, space: dict, options: dict):
     """Merge (if a threshold is given), then one spatial and one temporal update."""
     if merge_thr is not None:
         traces = Traces.from_raw(C, p=0)
         traces.C, traces.YrA = C, residual_traces(R, A, C)
         merged = merge_components(A, traces, merge_thr=merge_thr, p=p, **options)
         A, C = merged.A, merged.traces.C
-    space = update_spatial(R, A, C, dims, sn=sn, nrgthr=nrgthr, closing=closing)
-    A, traces, _ = update_temporal(R, space.A, space.C, p=p, **options)
+    update = update_spatial(R, A, C, dims, sn=sn, **space)
+    A, traces, _ = update_temporal(R, update.A, update.C, p=p, **options)
     return A, traces
 
 
@@ -84,6 +85,7 @@ def initialize(
     do_merge: bool = True,
     nrgthr: float = 0.9999,
     p: int = 0,
+    window: int = 80,
     noise: dict | None = None,
     **deconvolution,
 ) -> Initialized:
@@ -120,6 +122,8 @@ def initialize(
         Part of a footprint's energy that is kept.
     p : {0, 1}
         Order of the autoregressive process of the final traces; while components are sought it is min(p, 1).
+    window : int
+        Frames (before decimation) within which a transient rises and falls.
     noise : dict, optional
         Keywords of `pixel_noise`.
     **deconvolution
@@ -142,9 +146,10 @@ def initialize(
     small = small.copy() if small is Y else small
     sn_small = sn if ssub == 1 else decimate(sn[:, None], dims, ssub)[:, 0]
     search = dict(gSig=gSig / ssub, gSiz=max(round(gSiz / ssub), 3), min_corr=min_corr, center_psf=center_psf)
-    search.update(deconvolution, p=min(p, 1))
+    search.update(deconvolution, p=min(p, 1), window=max(window // tsub, 3))
     ring = dict(radius=ring_size_factor * gSiz / ssub, ssub=ssub_B)
-    update = dict(nrgthr=nrgthr, options=deconvolution)
+    space = dict(nrgthr=nrgthr, max_radius=_MAX_RADIUS * gSiz / ssub)
+    small_step = dict(p=min(p, 1), space=space, options=deconvolution)
 
     # Averaging frames lowers the noise, so the first threshold on PNR rises with it.
     gain = (Y.size / small.size) ** 0.5
@@ -154,7 +159,7 @@ def initialize(
         # Nothing passed the raised threshold; without components the residual search below still may.
         C = np.empty((0, small.shape[1]), np.float32)
     R, B = _without_background(small, A, C, coarse, ring)
-    A, traces = _refine(R, A, C, coarse, sn_small, p=min(p, 1), merge_thr=None, closing=True, **update)
+    A, traces = _refine(R, A, C, coarse, sn_small, merge_thr=None, **small_step)
     for _ in range(init_iter - 1):
         left = None if not K else K - len(traces.C)
         if left is not None and left <= 0:
@@ -163,7 +168,7 @@ def initialize(
         more = find_neurons(residual, coarse, min_pnr=min_pnr, K=left, **search)
         A = sparse.csc_matrix(sparse.hstack([A, more.A], format="csc"), dtype=np.float32)
         C = np.concatenate([traces.C, more.C])
-        A, traces = _refine(R, A, C, coarse, sn_small, p=min(p, 1), merge_thr=merge, closing=True, **update)
+        A, traces = _refine(R, A, C, coarse, sn_small, merge_thr=merge, **small_step)
     if not len(traces.C):
         return Initialized(
             sparse.csc_matrix((len(Y), 0), dtype=np.float32), empty_traces(Y.shape[1]), sn, seeds
@@ -173,7 +178,8 @@ def initialize(
     del small, R, B
     A, C = _to_full_size(A, traces.C, coarse, dims, ssub, tsub, Y.shape[1])
     Y -= _full_background(Y, A, C, model, dims, ssub)
-    A, traces = _refine(Y, A, C, dims, sn, p=p, merge_thr=merge, closing=False, **update)
+    space |= dict(max_radius=_MAX_RADIUS * gSiz, closing=False)
+    A, traces = _refine(Y, A, C, dims, sn, p=p, merge_thr=merge, space=space, options=deconvolution)
     return Initialized(A, traces, sn, seeds)
 
 

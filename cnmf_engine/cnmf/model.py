@@ -29,6 +29,8 @@ log = logging.getLogger("caiman")
 _WHOLE = (slice(None), slice(None))
 #: A patch whose values change less than this in all holds nothing.
 _MIN_VARIATION = 0.1
+#: Longest transient, in decay times of the indicator.
+_TRANSIENT = 20
 #: Keywords of the constructor that belong to the object, not to the parameters.
 _OWN = ("dview", "Ain", "Cin", "b_in", "f_in", "skip_refinement", "remove_very_bad_comps")
 
@@ -202,6 +204,8 @@ class CNMF:
             "init_iter",
             "center_psf",
         )
+        # A transient is over after some twenty decay times; what changes more slowly is background.
+        window = round(_TRANSIENT * self.params.data["decay_time"] * self.params.data["fr"])
         noise = {name: preprocess[name] for name in ("noise_method", "max_num_samples_fft")}
         return {
             **{name: init[name] for name in names},
@@ -212,6 +216,7 @@ class CNMF:
             "do_merge": merging["do_merge"],
             "nrgthr": self.params.spatial["nrgthr"],
             "p": self._order() if p is None else p,
+            "window": max(window, 3),
             "noise": noise | {"noise_range": tuple(preprocess["noise_range"])},
             **self._deconvolution(),
         }

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage, sparse
+from scipy.stats import skew
 
 from ..filters import filter_frames, gaussian_kernel, mean_centred_kernel
 from ..noise import pixel_noise
@@ -18,12 +19,14 @@ from .deconvolution import constrained_foopsi
 from .extraction import extract_neuron
 from .geometry import Box, as_cube, flat_index
 
-__all__ = ["Seeds", "find_neurons", "seed_pixels"]
+__all__ = ["Seeds", "find_neurons", "has_transients", "seed_pixels"]
 
 #: Samples below this many noise levels don't count towards the correlation image.
 _SIGNAL_LEVEL = 2.0
-#: A trace whose largest rise is below this many standard deviations of its rises holds no transient.
-_MIN_RISE = 3.0
+#: Standard deviations of all rises that the largest one must reach: 3 for anything, 4 for a transient.
+_MIN_RISE, _CLEAR_RISE = 3.0, 4.0
+#: Skewness of a trace without its slow part from which on it counts as made of transients.
+_MIN_SKEWNESS = 1.5
 
 
 class Seeds(NamedTuple):
@@ -60,8 +63,9 @@ def seed_pixels(
     """
     Pixels from which neurons would be grown, best first.
 
-    The product of the two images, 0 where either is below its threshold, is smoothed by a 3 x 3 median;
-    seeds are its local maxima that reach the product of the thresholds.
+    The product of the two images is smoothed by a 3 x 3 median; seeds are its local maxima among the pixels
+    where both images reach their thresholds. (CaImAn thresholds first, so the median also erases small cells
+    whose centre passes.)
 
     Parameters
     ----------
@@ -79,15 +83,16 @@ def seed_pixels(
     ndarray of shape (n, 2), int
         Rows and columns.
     """
-    value = np.where((cn >= min_corr) & (pnr >= min_pnr), cn * pnr, 0)
-    value = ndimage.median_filter(value, size=3, mode="reflect")
+    value = ndimage.median_filter(cn * pnr, size=3, mode="reflect")
     # Equal neighbours must not both be maxima: a tiny ramp decides between them.
     rows, columns = np.indices(value.shape)
     value = value + 1e-5 * (10 * columns + rows)
+    passing = (cn >= min_corr) & (pnr >= min_pnr)
     if done is not None:
-        value[done] = 0
+        passing &= ~done
+    value[~passing] = 0
     reach = max(round(gSiz / 4) // 2, 1)
-    peaks = (value == ndimage.maximum_filter(value, size=2 * reach + 1)) & (value >= min_corr * min_pnr)
+    peaks = passing & (value == ndimage.maximum_filter(value, size=2 * reach + 1))
     found = np.argwhere(peaks)
     return found[np.argsort(-value[peaks], kind="stable")]
 
@@ -150,10 +155,32 @@ class _Search:
         self.update_images(box, outer)
 
 
-def _usable(trace: np.ndarray) -> bool:
-    """Whether a filtered trace holds a rise that stands out."""
+def has_transients(trace: np.ndarray, window: int) -> bool:
+    """
+    Tell transients of a cell from slow background that survived the filter.
+
+    Vessels and breathing glow reach a high PNR too, but they rise slowly and fall as they rise. Cells jump,
+    or, where many transients run together, are skewed to the bright side.
+
+    Parameters
+    ----------
+    trace : ndarray of shape (T,)
+        Filtered trace.
+    window : int
+        Frames of the running median that is taken as the slow part.
+
+    Returns
+    -------
+    bool
+        Whether the largest rise stands out, or the trace less its slow part is skewed.
+    """
     rise = np.diff(trace)
-    return rise.size > 0 and rise.max() >= _MIN_RISE * rise.std() and rise.max() > 0
+    if not rise.size or not rise.max() > 0 or rise.max() < _MIN_RISE * rise.std():
+        return False
+    if rise.max() >= _CLEAR_RISE * rise.std():
+        return True
+    fast = trace - ndimage.median_filter(trace, size=max(min(window, trace.size), 3), mode="reflect")
+    return float(skew(fast)) >= _MIN_SKEWNESS
 
 
 def _grow(
@@ -183,6 +210,7 @@ def find_neurons(
     min_pnr: float,
     K: int | None = None,
     center_psf: bool = True,
+    window: int = 80,
     p: int = 0,
     **deconvolution,
 ) -> Seeds:
@@ -205,6 +233,8 @@ def find_neurons(
         Most neurons to look for; None for as many as there are.
     center_psf : bool
         Zero-mean filter (one-photon data) or plain Gaussian.
+    window : int
+        Frames within which a transient rises and falls; slower changes are background.
     p : {0, 1}
         Order of the autoregressive process used to denoise traces; 0 clips them at 0.
     **deconvolution
@@ -230,8 +260,8 @@ def find_neurons(
         seeds = seed_pixels(search.cn, search.pnr, min_corr, min_pnr, gSiz, search.done)
         for seed in map(tuple, seeds):
             search.done[seed] = True
-            value = search.cn[seed] * search.pnr[seed]
-            if value < min_corr * min_pnr or not _usable(search.filtered[seed]):
+            passing = search.cn[seed] >= min_corr and search.pnr[seed] >= min_pnr
+            if not passing or not has_transients(search.filtered[seed], window):
                 continue
             neuron = _grow(search, seed, p, deconvolution)
             if neuron is None:

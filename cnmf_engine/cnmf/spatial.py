@@ -61,7 +61,9 @@ def _nnls_pixels(indptr, index, target, penalty, gram, start, out):  # pragma: n
                 break
 
 
-def grow_support(A: sparse.csc_matrix, dims: tuple[int, int]) -> sparse.csc_matrix:
+def grow_support(
+    A: sparse.csc_matrix, dims: tuple[int, int], max_radius: float = np.inf
+) -> sparse.csc_matrix:
     """
     Pixels that each footprint may use: its own and those within a diamond of 13 px around them.
 
@@ -71,6 +73,8 @@ def grow_support(A: sparse.csc_matrix, dims: tuple[int, int]) -> sparse.csc_matr
         Footprints.
     dims : tuple of int
         Rows and columns.
+    max_radius : float
+        Largest distance from the brightest pixel, px: a cell has an end, a vessel or a fold doesn't.
 
     Returns
     -------
@@ -86,7 +90,10 @@ def grow_support(A: sparse.csc_matrix, dims: tuple[int, int]) -> sparse.csc_matr
         box = box.around(2, dims)
         image = footprint_image(A, k, box, dims)
         support = ndimage.binary_dilation(image > 0, structure=_DIAMOND)
+        peak = np.unravel_index(np.argmax(image), image.shape)
         columns, rows = np.nonzero(support.T)
+        near = (rows - peak[0]) ** 2 + (columns - peak[1]) ** 2 <= max_radius**2
+        rows, columns = rows[near], columns[near]
         indices.append(rows + box.r0 + dims[0] * (columns + box.c0))
         data.append(image[rows, columns])
         indptr.append(indptr[-1] + len(rows))
@@ -175,6 +182,7 @@ def update_spatial(
     sn: np.ndarray,
     nrgthr: float = 0.9999,
     closing: bool = True,
+    max_radius: float = np.inf,
 ) -> SpatialUpdate:
     """
     Re-estimate all footprints.
@@ -196,6 +204,8 @@ def update_spatial(
         Noise of each pixel, in Fortran order.
     nrgthr, closing
         As in `clean_footprint`.
+    max_radius
+        As in `grow_support`.
 
     Returns
     -------
@@ -213,7 +223,7 @@ def update_spatial(
     alive = np.flatnonzero(np.isfinite(norm) & (np.nan_to_num(C).std(axis=1) > 1e-6 * np.nan_to_num(norm)))
     C = C[alive] / norm[alive, None].astype(np.float32)
     A = sparse.csc_matrix(A[:, alive].multiply(norm[None, alive]), dtype=np.float32)
-    support = grow_support(A, dims)
+    support = grow_support(A, dims, max_radius)
     centred = C - C.mean(axis=1, keepdims=True)
     gram = (centred @ centred.T).astype(np.float64)
     spread = centred.std(axis=1).astype(np.float64)
