@@ -5,32 +5,15 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from cnmf_engine.errors import MissingFileError, ParameterError, explain, nearest
+from cnmf_engine.errors import MissingFileError, ParameterError, explain
 
 __all__ = ["DERIVED", "apply_rules", "derive", "read_movie_size"]
 
 log = logging.getLogger("caiman")
 
 Groups = dict[str, dict[str, Any]]
-
-_MOVIE_SUFFIXES = (
-    ".tif",
-    ".tiff",
-    ".btf",
-    ".avi",
-    ".mkv",
-    ".mp4",
-    ".h5",
-    ".hdf5",
-    ".mmap",
-    ".npy",
-    ".npz",
-    ".nwb",
-    ".isxd",
-)
 
 # Values that follow from others until someone sets them.
 DERIVED = frozenset(
@@ -65,33 +48,22 @@ def read_movie_size(data: Mapping[str, Any], needed: bool = True) -> tuple[tuple
     ------
     MissingFileError
         If a file doesn't exist but is needed; names those beside it.
+    InputError
+        If a file can't be read, or files differ in size.
     """
     if not data["fnames"]:
         return None
-    absent = [Path(name) for name in data["fnames"] if not Path(name).exists()]
-    if absent and needed:
-        raise _missing(absent[0])
-    if absent:
-        log.info("The movie %s isn't here; the other parameters are used as they are", absent[0])
+    # Imported here: reading movies brings in much that parameters alone don't need.
+    from cnmf_engine.loading import get_file_size
+
+    try:
+        dims, n_frames = get_file_size(data["fnames"], var_name_hdf5=data["var_name_hdf5"])
+    except MissingFileError:
+        if needed:
+            raise
+        log.info("The movie %s isn't here; the other parameters are used as they are", data["fnames"])
         return None
-    from cnmf_engine.movie import get_file_size
-
-    dims, n_frames = get_file_size(data["fnames"][0], var_name_hdf5=data["var_name_hdf5"])
-    return tuple(int(side) for side in dims), int(n_frames)
-
-
-def _missing(path: Path) -> MissingFileError:
-    folder = path.parent
-    if not folder.is_dir():
-        found = f"no folder {str(folder.absolute())!r}"
-        fix = "correct the path in fnames, or mount or copy the data first"
-        return MissingFileError(explain(f"the movie {str(path)!r} named in fnames", found, fix))
-    beside = sorted(item.name for item in folder.iterdir() if item.suffix.lower() in _MOVIE_SUFFIXES)
-    shown = ", ".join(beside[:8]) + (f" and {len(beside) - 8} more" if len(beside) > 8 else "")
-    found = f"no such file in {str(folder.absolute())!r}; movies there: {shown or 'none'}"
-    guess = nearest(path.name, beside)
-    fix = f"did you mean {str(folder / guess)!r}?" if guess else "correct the path in fnames"
-    return MissingFileError(explain(f"the movie {str(path)!r} named in fnames", found, fix.rstrip("?")))
+    return tuple(int(side) for side in dims), int(n_frames[0])
 
 
 def derive(groups: Groups, explicit: set[tuple[str, str]], movie: tuple[tuple[int, ...], int] | None) -> None:
