@@ -89,7 +89,7 @@ def setup_cluster(
             explain(
                 f"a backend among {', '.join(_BACKENDS)}",
                 repr(backend),
-                f"did you mean {hint!r}?" if hint else "use backend='multiprocessing'",
+                f"use backend={hint!r}" if hint else "use backend='multiprocessing'",
             )
         )
     n_processes = max(available_cpus() - 1, 1) if n_processes is None else checked_count(n_processes)

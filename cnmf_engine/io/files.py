@@ -1,0 +1,121 @@
+"""Finding movie files, and messages for those that aren't there."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cnmf_engine.errors import InputError, MissingFileError, explain, nearest
+
+__all__ = ["DAMAGED", "MOVIE_SUFFIXES", "find_movie", "replacing"]
+
+MOVIE_SUFFIXES = (".tif", ".tiff", ".btf", ".avi", ".mkv", ".npy", ".npz", ".hdf5", ".h5", ".mmap")
+DAMAGED = "copy or download it again; if it opens in ImageJ, save it from there as a TIFF"
+_MOST_NAMES = 8
+
+
+def find_movie(name: str | os.PathLike, folders: tuple[str, ...] = ()) -> Path:
+    """
+    Check that a movie file is there and of a known kind.
+
+    Parameters
+    ----------
+    name : str or path
+        The file.
+    folders : tuple of str
+        Where else a name without a folder may be.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    MissingFileError
+        If it isn't there; the message lists the movies beside it and the nearest name.
+    InputError
+        If it is a folder or has a suffix that can't be read.
+    """
+    path = Path(name).expanduser()
+    candidates = [path]
+    if path.name == str(path):
+        candidates += [Path(folder) / path for folder in folders]
+    found = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if found is None:
+        raise _missing(path)
+    if found.suffix.lower() not in MOVIE_SUFFIXES:
+        raise InputError(
+            explain(
+                f"a movie file ({', '.join(MOVIE_SUFFIXES)})",
+                f"{found} with the suffix {found.suffix!r}",
+                "export the recording as a multi-page TIFF, or load it yourself and use cm.movie(array)",
+            )
+        )
+    return found
+
+
+def _missing(path: Path) -> FileNotFoundError | InputError:
+    if path.is_dir():
+        return InputError(
+            explain("a movie file", f"the folder {path}", f"name one of its files{_beside(path, path.name)}")
+        )
+    folder = path.parent
+    if not folder.is_dir():
+        return MissingFileError(
+            explain(
+                f"a movie file at {path}",
+                f"no folder {folder.absolute()}",
+                "check the path; in Colab, mount Drive and copy the data first",
+            )
+        )
+    return MissingFileError(
+        explain(
+            f"a movie file at {path}",
+            f"nothing of that name in {folder.absolute()}",
+            f"correct the path{_beside(folder, path.name)}",
+        )
+    )
+
+
+def _beside(folder: Path, name: str) -> str:
+    names = sorted(entry.name for entry in folder.iterdir() if entry.suffix.lower() in MOVIE_SUFFIXES)
+    if not names:
+        return "; there are no movie files in that folder"
+    listed = ", ".join(names[:_MOST_NAMES]) + (
+        f" and {len(names) - _MOST_NAMES} more" * (len(names) > _MOST_NAMES)
+    )
+    closest = nearest(name, names)
+    return f"; movie files there: {listed}" + (f"; the nearest name is {closest!r}" if closest else "")
+
+
+@contextmanager
+def replacing(target: str | os.PathLike) -> Iterator[Path]:
+    """
+    Write a file under a temporary name beside it and rename it when the block ends well.
+
+    A map of an older file of that name stays valid on POSIX, since renaming leaves its content alone. Windows
+    refuses to replace a mapped file with a `PermissionError`.
+
+    Parameters
+    ----------
+    target : path
+        The file to write.
+
+    Yields
+    ------
+    Path
+        Where to write; removed if the block fails.
+    """
+    target = Path(target)
+    partial = target.with_name(
+        f".{target.stem[:80]}.{os.getpid()}-{uuid.uuid4().hex[:8]}.part{target.suffix}"
+    )
+    try:
+        yield partial
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,285 @@
+"""Loading movies into memory."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import psutil
+
+from cnmf_engine.blocks import frame_blocks
+from cnmf_engine.errors import InputError, ParameterError, explain
+from cnmf_engine.io import MovieReader, open_movie
+from cnmf_engine.io.readers import ArrayReader
+from cnmf_engine.movies import movie
+from cnmf_engine.tasks import progress_bar
+
+__all__ = ["get_file_size", "load", "load_movie_chain"]
+
+logger = logging.getLogger("caiman")
+
+_DEFAULT_RATE = 30.0
+
+
+def load(
+    file_name: Any,
+    fr: float | None = None,
+    start_time: float = 0,
+    meta_data: Any = None,
+    subindices: Any = None,
+    shape: tuple[int, int] | None = None,
+    var_name_hdf5: str = "mov",
+    in_memory: bool = False,
+    is_behavior: bool = False,
+    bottom: int = 0,
+    top: int = 0,
+    left: int = 0,
+    right: int = 0,
+    channel: int | None = None,
+    outtype: Any = np.float32,
+    is3D: bool = False,
+) -> movie:
+    """
+    Load a movie.
+
+    Reads multi-page TIFF (``.tif``, ``.tiff``, ``.btf``; BigTIFF, ImageJ stacks above 4 GB), ``.npy``,
+    ``.npz``, HDF5 (``.hdf5``, ``.h5``), memory maps (``.mmap``), and video (``.avi``, ``.mkv``; its first
+    colour channel). NaN values are kept.
+
+    Parameters
+    ----------
+    file_name : str, Path, list or tuple
+        The file, or the files of one recording in order; files of a list may hold a single image each.
+    fr : float, optional
+        Frames a second. Without it the rate that `movie.save` stored, else 30; other metadata isn't read.
+    start_time : float
+        Time of the first frame in s.
+    meta_data : dict, optional
+        Kept with the movie.
+    subindices : slice, range, array of int, or list of up to three slices
+        Frames to load (of each file), or frames, rows and columns.
+    shape : tuple of int, optional
+        Rows and columns of a ``.npy`` file that holds pixels (in Fortran order) by frames.
+    var_name_hdf5 : str
+        Dataset of an HDF5 file; not needed if it holds only one.
+    in_memory : bool
+        Copy ``.mmap`` and ``.npy`` files into memory; otherwise they stay mapped where `outtype` allows it.
+    bottom, top, left, right : int
+        Rows and columns to cut off.
+    channel : int, optional
+        Channel of a TIFF that has several.
+    outtype : numpy dtype
+        Type of the values.
+    is_behavior, is3D : bool
+        Must be False: behaviour videos and movies of volumes aren't read here.
+
+    Returns
+    -------
+    movie
+        Shape (T, d1, d2).
+
+    Raises
+    ------
+    MissingFileError
+        If a file isn't there; the message lists the movies beside it.
+    InputError
+        If a file can't be read as a movie, or is larger than the machine's memory.
+    """
+    if is_behavior or is3D:
+        wrong = "is_behavior=True" if is_behavior else "is3D=True"
+        raise ParameterError(
+            explain("a movie of images", wrong, "leave it out, or load the data yourself: cm.movie(array)")
+        )
+    if isinstance(file_name, list | tuple):
+        return load_movie_chain(
+            list(file_name), fr, start_time, meta_data, subindices, var_name_hdf5, bottom, top, left, right,
+            channel=channel, outtype=outtype,
+        )  # fmt: skip
+    with _opened(file_name, shape, var_name_hdf5, channel) as reader:
+        pick = _selection(subindices, reader.shape, (top, bottom, left, right))
+        data = _read(reader, pick, np.dtype(outtype), in_memory)
+        rate = fr if fr is not None else reader.rate or _DEFAULT_RATE
+    names = [os.fspath(file_name)] if isinstance(file_name, str | os.PathLike) else None
+    return movie(data, fr=rate, start_time=start_time, file_name=names, meta_data=meta_data)
+
+
+def load_movie_chain(
+    file_list: Iterable[Any],
+    fr: float | None = None,
+    start_time: float = 0,
+    meta_data: Any = None,
+    subindices: Any = None,
+    var_name_hdf5: str = "mov",
+    bottom: int = 0,
+    top: int = 0,
+    left: int = 0,
+    right: int = 0,
+    z_top: int = 0,
+    z_bottom: int = 0,
+    is3D: bool = False,
+    channel: int | None = None,
+    outtype: Any = np.float32,
+) -> movie:
+    """
+    Load the files of one recording as one movie.
+
+    Parameters
+    ----------
+    file_list : list of str or Path
+        The files in order; they may hold a single image each.
+    fr, start_time, meta_data, subindices, var_name_hdf5, bottom, top, left, right, channel, outtype
+        As for `load`; `subindices` and the cut-off apply to each file.
+    z_top, z_bottom, is3D : optional
+        Accepted for CaImAn's callers; must be 0 and False.
+
+    Returns
+    -------
+    movie
+        Shape (T, d1, d2), T the frames of all files together.
+
+    Raises
+    ------
+    MissingFileError, InputError
+        As for `load`, and if the files differ in size. All of it before anything is loaded.
+    """
+    if z_top or z_bottom or is3D:
+        raise ParameterError(
+            explain("a movie of images", "planes (z_top, z_bottom or is3D)", "save one plane and load that")
+        )
+    files = list(file_list)
+    with open_movie(files, var_name_hdf5, channel) as chain:
+        parts = getattr(chain, "readers", [chain])
+        picks = [_selection(subindices, part.shape, (top, bottom, left, right)) for part in parts]
+        lengths = [len(np.arange(len(part))[pick[0]]) for part, pick in zip(parts, picks)]
+        frame = np.empty(chain.shape[1:], bool)[picks[0][1:]].shape
+        _check_memory(sum(lengths) * frame[0] * frame[1] * np.dtype(outtype).itemsize, files[0])
+        data = np.empty((sum(lengths), *frame), outtype)
+        start = 0
+        for part, pick, length in progress_bar(list(zip(parts, picks, lengths)), len(parts), "Loading"):
+            _fill(data[start : start + length], part, pick)
+            start += length
+        rate = fr if fr is not None else chain.rate or _DEFAULT_RATE
+    names = [os.fspath(name) for name in files if isinstance(name, str | os.PathLike)]
+    return movie(data, fr=rate, start_time=start_time, file_name=names or None, meta_data=meta_data)
+
+
+def get_file_size(
+    file_name: Any, var_name_hdf5: str = "mov"
+) -> tuple[tuple[int, int], int | tuple[int, ...]]:
+    """
+    Tell the size of a movie without loading it.
+
+    Parameters
+    ----------
+    file_name : str, Path or list
+        The file, or the files of one recording.
+    var_name_hdf5 : str
+        Dataset of an HDF5 file.
+
+    Returns
+    -------
+    dims : tuple of int
+        Rows and columns.
+    T : int or tuple of int
+        Frames; one number a file for a list.
+
+    Raises
+    ------
+    MissingFileError
+        If a file isn't there.
+    InputError
+        If a file can't be read, or the files differ in size.
+    """
+    several = isinstance(file_name, list | tuple)
+    with open_movie(list(file_name) if several else file_name, var_name_hdf5) as reader:
+        dims = reader.shape[1:]
+        if not several:
+            return dims, len(reader)
+        return dims, tuple(len(part) for part in getattr(reader, "readers", [reader]))
+
+
+def _opened(
+    source: Any, shape: tuple[int, int] | None, var_name_hdf5: str, channel: int | None
+) -> MovieReader:
+    if shape is None:
+        return open_movie(source, var_name_hdf5, channel)
+    flat = np.load(source, mmap_mode="r") if isinstance(source, str | os.PathLike) else np.asarray(source)
+    if flat.ndim != 2 or flat.shape[0] != np.prod(shape):
+        raise InputError(
+            explain(
+                f"{np.prod(shape)} pixels by frames, to be unfolded to shape={tuple(shape)}",
+                f"shape {flat.shape} in {source}",
+                "leave shape out for a file of shape (frames, rows, columns)",
+            )
+        )
+    return ArrayReader(flat.T.reshape((flat.shape[1], *shape), order="F"))
+
+
+def _selection(
+    subindices: Any, shape: tuple[int, ...], cut: tuple[int, int, int, int]
+) -> tuple[Any, Any, Any]:
+    """Frames, rows and columns to load; the cut-off comes first, as when a cropped file is sliced."""
+    top, bottom, left, right = cut
+    per_axis = isinstance(subindices, list | tuple) and any(isinstance(one, slice) for one in subindices)
+    wanted = list(subindices) if per_axis else [slice(None) if subindices is None else subindices]
+    wanted += [slice(None)] * (3 - len(wanted))
+    rows = np.arange(shape[1])[top : shape[1] - bottom][wanted[1]]
+    columns = np.arange(shape[2])[left : shape[2] - right][wanted[2]]
+    if len(rows) == 0 or len(columns) == 0:
+        raise InputError(
+            explain(
+                "at least one row and one column to load",
+                f"none left of {shape[1]} x {shape[2]} px",
+                "check subindices, top, bottom, left and right",
+            )
+        )
+    return wanted[0], _as_slice(rows), _as_slice(columns)
+
+
+def _as_slice(index: np.ndarray) -> Any:
+    if len(index) > 1 and not np.all(np.diff(index) == 1):
+        # An outer index: rows and columns are chosen independently.
+        return index
+    return slice(int(index[0]), int(index[-1]) + 1)
+
+
+def _read(reader: MovieReader, pick: tuple[Any, Any, Any], dtype: np.dtype, in_memory: bool) -> np.ndarray:
+    mapped = getattr(reader, "mapped", None)
+    if mapped is not None and mapped.dtype == dtype and not in_memory and isinstance(pick[0], slice):
+        return mapped[pick[0]][:, pick[1], :][:, :, pick[2]]
+    frames = np.arange(len(reader))[pick[0]]
+    rows, columns = (np.arange(size)[one] for size, one in zip(reader.shape[1:], pick[1:]))
+    needed = len(frames) * len(rows) * len(columns) * dtype.itemsize
+    _check_memory(needed, reader.path or "the array")
+    data = np.empty((len(frames), len(rows), len(columns)), dtype)
+    _fill(data, reader, pick)
+    return data
+
+
+def _fill(data: np.ndarray, reader: MovieReader, pick: tuple[Any, Any, Any]) -> None:
+    """Read block by block, so that the file's own type isn't held beside the result."""
+    frames = np.arange(len(reader))[pick[0]]
+    per_frame = 2 * reader.shape[1] * reader.shape[2] * reader.dtype.itemsize
+    for part in frame_blocks(len(frames), per_frame):
+        chosen = frames[part]
+        consecutive = chosen[-1] - chosen[0] == len(chosen) - 1
+        block = reader[int(chosen[0]) : int(chosen[-1]) + 1] if consecutive else reader[chosen]
+        data[part] = block[:, pick[1], :][:, :, pick[2]]
+
+
+def _check_memory(needed: int, name: Any) -> None:
+    memory = psutil.virtual_memory()
+    if needed > memory.total:
+        raise InputError(
+            explain(
+                f"a movie that fits into {memory.total / 2**30:.1f} GB of memory",
+                f"{needed / 2**30:.1f} GB in {name}",
+                "load a part with subindices=slice(0, 1000), or go on from the file: motion correction and "
+                "save_memmap read it block by block",
+            )
+        )
+    if needed > memory.available:
+        logger.warning("Loading %.1f GB with %.1f GB free", needed / 2**30, memory.available / 2**30)
