@@ -1,0 +1,34 @@
+"""Small seeded inputs that several test files share."""
+
+from __future__ import annotations
+
+import matplotlib
+import numpy as np
+import pytest
+
+matplotlib.use("Agg")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20240611)
+
+
+@pytest.fixture
+def small_movie(rng):
+    """60 frames of 20 x 30 px, float32: static bright spots, noise, and a step in time."""
+    rows, columns = np.mgrid[:20, :30]
+    scene = 100 + 60 * np.exp(-((rows - 8) ** 2 + (columns - 11) ** 2) / 18.0)
+    frames = scene[None] + rng.normal(scale=4, size=(60, 20, 30))
+    frames[30:, 14:17, 20:23] += 25
+    return frames.astype(np.float32)
+
+
+@pytest.fixture
+def tmp_caiman(tmp_path, monkeypatch):
+    """A temporary folder of the engine's own for this test; gives its path."""
+    folder = tmp_path / "caiman_temp"
+    folder.mkdir()
+    monkeypatch.setenv("CAIMAN_TEMP", str(folder))
+    monkeypatch.setenv("CAIMAN_DATA", str(tmp_path / "caiman_data"))
+    return folder
