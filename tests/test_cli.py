@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import nbformat
+import numpy as np
+import pytest
+import tifffile
+from click.testing import CliRunner
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from workshop_utils import __version__, cli, runner
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "lessons"
+    folder.mkdir()
+    parameters = "movie = 'demo'\nresults = 'results'\nwidth = 3  # px"
+    cells = [
+        new_markdown_cell("# 1. Look at it"),
+        new_code_cell(parameters, metadata={"tags": ["parameters"]}),
+        new_code_cell("print(width)\nif width > 5:\n    raise ValueError('too wide')"),
+    ]
+    nbformat.write(new_notebook(cells=cells), folder / "01_look.ipynb")
+    return folder
+
+
+@pytest.fixture
+def call(folder, tmp_path, monkeypatch):
+    movie = tmp_path / "rec.tif"
+    tifffile.imwrite(movie, np.zeros((3, 4, 5), np.uint8), photometric="minisblack")
+    monkeypatch.chdir(tmp_path)
+
+    def invoke(*arguments):
+        return CliRunner().invoke(
+            cli.main, ["run", "--movie", "rec.tif", "--notebooks", str(folder), *arguments]
+        )
+
+    return invoke
+
+
+def test_run_prints_a_line_a_step_and_the_report_last(call, tmp_path):
+    pytest.importorskip("papermill")
+    done = call("--results", "out put", "--engine", "embedded", "-p", "width=4")
+    assert done.exit_code == 0, done.output
+    assert "[1/1] 01_look: ok, " in done.output
+    assert done.output.splitlines()[-1] == str(tmp_path / "out put" / "report.html")
+    assert "4\n" in (tmp_path / "out put" / "notebooks" / "01_look.ipynb").read_text().replace("\\n", "\n")
+
+
+def test_failing_lesson_is_a_failing_command(call):
+    pytest.importorskip("papermill")
+    done = call("-p", "width=6")
+    assert done.exit_code == 1
+    assert "ValueError: too wide" in done.output and "01_look.partial.ipynb" in done.output
+    assert "Traceback" not in done.output and "Report" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("-p", "widht=4"), "did you mean 'width'"),
+        (("-p", "width"), "name=value"),
+        (("--steps", "x"), "--steps 2-4"),
+        (("--engine", "caimann"), "WORKSHOP_ENGINE=caiman"),
+        (("--movie", "rek.tif"), "did you mean 'rec.tif'"),
+    ],
+)
+def test_wrong_options_are_explained(call, arguments, message):
+    done = call(*arguments)
+    assert done.exit_code == 1 and message in done.output and "Traceback" not in done.output
+
+
+def test_missing_papermill_is_explained(call, monkeypatch):
+    monkeypatch.setitem(sys.modules, "papermill", None)
+    done = call()
+    assert done.exit_code == 1
+    assert "Expected papermill" in done.output and "calcium-workshop[notebooks]" in done.output
+
+
+def test_fault_of_the_workshop_keeps_its_traceback(call, monkeypatch):
+    def broken(*args, **kwargs):
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr(runner, "run", broken)
+    assert isinstance(call().exception, ZeroDivisionError)
+
+
+def test_list(folder):
+    done = CliRunner().invoke(cli.main, ["list", "--notebooks", str(folder)])
+    assert done.exit_code == 0
+    assert "1  1. Look at it" in done.output and "width = 3" in done.output and "demo:" in done.output
+
+
+def test_report_without_results(tmp_path):
+    done = CliRunner().invoke(cli.main, ["report", "--results", str(tmp_path)])
+    assert done.exit_code == 1 and "no session.json there" in done.output
+
+
+def test_version_as_a_module():
+    command = [sys.executable, "-m", "workshop_utils.cli", "--version"]
+    assert __version__ in subprocess.run(command, capture_output=True, text=True, check=True).stdout
