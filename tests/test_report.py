@@ -109,17 +109,14 @@ def test_tables_and_text_but_no_scripts_and_no_strangers(page):
 
 def test_numbers(page):
     tiles = re.findall(r"<li><b>(.*?)</b><span>(.*?)</span>", page)
-    assert tiles == [
-        ("41", "components found"),
-        ("30", "accepted"),
-        ("11", "rejected"),
-        ("0.97", "precision"),
-    ]
+    labels = ["components found", "accepted", "rejected", "precision (known truth)"]
+    assert tiles == list(zip(["41", "30", "11", "0.97"], labels))
     assert "600 frames of 4 × 5 pixels" in page and "20 frames per second (30 s)" in page
     assert "width = 3" in page and ">12.3<" in page and ">2.5<" in page
 
 
 def test_parameters_and_versions(page):
+    assert "path: params.json" in page
     assert "<summary>init (3)</summary>" in page and "3, 3</td>" in page and "none</td>" in page
     assert f"numpy {np.__version__}" in page
 

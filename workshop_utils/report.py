@@ -33,9 +33,9 @@ _HEADLINES = (
     ("model", "components", "components found", "{:.0f}"),
     ("evaluation", "accepted", "accepted", "{:.0f}"),
     ("evaluation", "rejected", "rejected", "{:.0f}"),
-    ("evaluation", "precision", "precision", "{:.2f}"),
-    ("evaluation", "recall", "recall", "{:.2f}"),
-    ("evaluation", "f1", "F1", "{:.2f}"),
+    ("evaluation", "precision", "precision (known truth)", "{:.2f}"),
+    ("evaluation", "recall", "recall (known truth)", "{:.2f}"),
+    ("evaluation", "f1", "F1 (known truth)", "{:.2f}"),
     ("evaluation", "trace_r_median", "median trace correlation", "{:.2f}"),
 )
 
@@ -127,7 +127,7 @@ def build(results: str | os.PathLike) -> Path:
         versions=session["versions"],
         lessons=list(collect(folder)),
         steps=session["steps"],
-        parameters=_parameters(session["steps"]),
+        parameters=_parameters(session["steps"], folder),
         made=datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
         workshop=__version__,
     )
@@ -214,7 +214,8 @@ def _session(folder: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         content["steps"] = {
-            name: content["steps"][name] | {"values": decode(content["steps"][name]["values"], folder)}
+            # Paths inside the folder stay relative: the page may be read on another machine.
+            name: content["steps"][name] | {"values": decode(content["steps"][name]["values"], Path())}
             for name in STEPS
             if name in content["steps"]
         }
@@ -248,12 +249,12 @@ def _movie_facts(session: dict[str, Any]) -> list[tuple[str, str]]:
     return facts
 
 
-def _parameters(steps: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _parameters(steps: dict[str, Any], folder: Path) -> dict[str, dict[str, Any]]:
     """Read the groups of CaImAn parameters that the lessons have kept."""
     path = steps.get("params", {}).get("values", {}).get("path")
-    if not isinstance(path, Path) or not path.is_file():
+    if not isinstance(path, Path) or not (folder / path).is_file():
         return {}
-    groups = json.loads(path.read_text(encoding="utf-8"))
+    groups = json.loads((folder / path).read_text(encoding="utf-8"))
     return {name: group for name, group in groups.items() if isinstance(group, dict) and group}
 
 

@@ -251,8 +251,8 @@ def _papermill(step: Step) -> str | None:
             language="python",
             progress_bar=False,
             cwd=step.target.parent,
-            # The kernel's own remarks about its network sockets aren't for people who run lessons.
-            extra_arguments=["--log-level=ERROR"],
+            # The kernel's own remarks about its sockets and its end aren't for people who run lessons.
+            extra_arguments=["--log-level=CRITICAL"],
         )
     except DeadKernelError as error:
         memory = "most often because the machine ran out of memory: use a shorter or smaller movie"

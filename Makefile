@@ -1,0 +1,63 @@
+# What people and CI call. Each goal makes its own .venv when needed; nothing outside this folder is touched.
+MOVIE ?= demo
+RESULTS ?= results
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	if $$p $(NEW_ENOUGH) >/dev/null 2>&1; then echo $$p; break; fi; done)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off
+
+.PHONY: help run test check notebooks bench clean
+.DEFAULT_GOAL := help
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+run: $(VENV)/.run ## run all lessons on the demo movie (MOVIE=, RESULTS=, ARGS=) and print the report's path
+	@$(BIN)/workshop run --movie "$(MOVIE)" --results "$(RESULTS)" $(ARGS)
+
+test: $(VENV)/.test check ## style, notebooks in sync, all tests, every cell of every notebook
+	$(BIN)/python -m pytest
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	echo "$(BIN)/python -m pytest --nbval-lax --nbval-current-env notebooks/*.ipynb" && \
+	WORKSHOP_HEADLESS=1 WORKSHOP_RESULTS="$$folder" \
+		$(BIN)/python -m pytest --nbval-lax --nbval-current-env --durations=10 notebooks/*.ipynb
+
+check: $(VENV)/.test ## style, and that the notebooks agree with their sources
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python tools/build_notebooks.py --check
+
+notebooks: $(VENV)/.test ## build the notebooks from notebooks/py
+	$(BIN)/python tools/build_notebooks.py
+
+bench: $(VENV)/.test ## measure the whole run and each stage, with memory
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
+clean: ## delete what runs and tests leave; the environment stays
+	rm -rf results build dist .pytest_cache .ruff_cache benchmarks/out
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+$(VENV)/.made:
+	@if ! $(or $(PYTHON),false) $(NEW_ENOUGH) >/dev/null 2>&1; then \
+		echo "Expected Python 3.11 or newer."; \
+		echo "Found $$($(or $(PYTHON),python3) --version 2>&1 | head -n 1)."; \
+		echo "To go on: install one (python.org, conda, pyenv), or name it: make PYTHON=/path/to/python3.12"; \
+		exit 1; \
+	fi
+	@echo "Making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.run: pyproject.toml | $(VENV)/.made
+	@echo "Installing what the lessons need into $(VENV) (a minute or two, once)"
+	@$(PIP) --editable '.[notebooks]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/.made
+	@echo "Installing what the tests need into $(VENV) (a minute or two, once)"
+	@$(PIP) --editable '.[test]'
+	@touch $@ $(VENV)/.run
