@@ -79,20 +79,20 @@ def _open_npy(path: Path) -> ArrayReader:
 def _open_npz(path: Path) -> ArrayReader:
     try:
         with np.load(path, allow_pickle=False) as archive:
-            key = "input_arr" if "input_arr" in archive.files else next(iter(archive.files), None)
-            several = key != "input_arr" and len(archive.files) != 1
-            if key is None or several:
-                raise InputError(
-                    explain(
-                        f"one array, or one called 'input_arr', in {path}",
-                        f"{', '.join(archive.files) or 'none'}",
-                        "save the movie with movie.save, or load the array yourself and use cm.movie(array)",
-                    )
-                )
-            reader = ArrayReader(archive[key], path)
-            reader.rate = float(archive["fr"]) if "fr" in archive.files else None
-    except (zipfile.BadZipFile, EOFError) as error:
+            arrays = {key: archive[key] for key in archive.files}
+    except (zipfile.BadZipFile, EOFError, ValueError) as error:
         raise InputError(explain("a NumPy archive", f"{error} in {path}", DAMAGED)) from error
+    key = "input_arr" if "input_arr" in arrays or len(arrays) != 1 else next(iter(arrays))
+    if key not in arrays:
+        raise InputError(
+            explain(
+                f"one array, or one called 'input_arr', in {path}",
+                ", ".join(arrays) or "none",
+                "save the movie with movie.save, or load the array yourself and use cm.movie(array)",
+            )
+        )
+    reader = ArrayReader(arrays[key], path)
+    reader.rate = float(arrays["fr"]) if "fr" in arrays else None
     return reader
 
 

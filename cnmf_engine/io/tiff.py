@@ -91,7 +91,7 @@ class TiffReader(MovieReader):
         self._pages = pages
         self.shape = (len(pages), int(shape[-2]), int(shape[-1]))
         self.dtype = np.dtype(series[0].dtype).newbyteorder("=")
-        self._map, self._keys = self._plan(series, shape)
+        self._map, self._frames_on_disk = self._plan(series, shape)
 
     def _channel_pages(self, pages: np.ndarray, axes: str, channel: int | None) -> np.ndarray:
         axis = axes.index("C")
@@ -119,19 +119,17 @@ class TiffReader(MovieReader):
             )
         return np.arange(alike)
 
-    def _plan(self, series: list, shape: tuple[int, ...]) -> tuple[np.ndarray | None, list[int] | None]:
-        """Choose how to read: a map of the file, numbered pages, or (neither) the whole series at once."""
+    def _plan(self, series: list, shape: tuple[int, ...]) -> tuple[np.ndarray | None, list | None]:
+        """Choose how to read: a map of the file, page by page, or (neither) the whole series at once."""
         first = series[0]
         stacked = (int(np.prod(shape[:-2], dtype=int)), *self.shape[1:])
         if len(shape) > 2 and first.dataoffset is not None:
             return self._mapped(first, stacked), None
         if len(shape) == 2:
-            chosen = [one.pages[0] for one in series if _squeezed(one)[0] == shape]
-        else:
-            chosen = list(first.pages)
-        if len(chosen) != stacked[0] and len(shape) > 2:
-            return None, None
-        return None, [page.index for page in chosen]
+            # The list of pages is read here, once: doing that on demand isn't safe in threads.
+            return None, [one.pages[0] for one in series if _squeezed(one)[0] == shape]
+        pages = list(first.pages)
+        return None, pages if len(pages) == stacked[0] else None
 
     def _mapped(self, series: Any, stacked: tuple[int, ...]) -> np.ndarray:
         needed = series.dataoffset + int(np.prod(stacked, dtype=np.int64)) * self.dtype.itemsize
@@ -147,12 +145,13 @@ class TiffReader(MovieReader):
         pages = self._pages[frames]
         if self._map is not None:
             return np.asarray(self._map[frames if len(self._map) == len(self._pages) else pages])
-        if self._keys is None:
-            return self._tif.asarray(series=0).reshape(-1, *self.shape[1:])[pages]
-        if len(pages) == 0:
-            return np.empty((0, *self.shape[1:]), self.dtype)
-        block = self._tif.asarray(key=[self._keys[page] for page in pages])
-        return block.reshape(len(pages), *self.shape[1:])
+        if self._frames_on_disk is None:
+            with self._tif.filehandle.lock:
+                return self._tif.asarray(series=0).reshape(-1, *self.shape[1:])[pages]
+        block = np.empty((len(pages), *self.shape[1:]), self.dtype)
+        for position, page in enumerate(pages):
+            block[position] = self._frames_on_disk[page].asarray().reshape(self.shape[1:])
+        return block
 
     def close(self) -> None:
         """Release the file."""
