@@ -13,7 +13,7 @@ import numpy as np
 from cnmf_engine._param_table import Row
 from cnmf_engine.errors import MissingFileError, ParameterError, explain, nearest
 
-__all__ = ["clean", "read_json_file", "same", "to_plain"]
+__all__ = ["clean", "from_text", "read_json_file", "same", "to_plain"]
 
 _DESCRIPTION = {
     "int": "a whole number",
@@ -229,6 +229,40 @@ _CLEANERS: dict[str, Callable[[Any], Any]] = {
     "strs": _each(_text),
     "slices": _each(_slice),
 }
+
+
+def from_text(row: Row, value: Any) -> Any:
+    """
+    Make a number of text where a number is wanted, as files may hold it.
+
+    Parameters
+    ----------
+    row : Row
+        What the parameter must be.
+    value : object
+        What the file holds.
+
+    Returns
+    -------
+    object
+        The number, or the value itself.
+    """
+    value = _plain_scalar(value)
+    if not isinstance(value, str) or row.kind.rstrip("?") not in (
+        "int",
+        "float",
+        "bool",
+        "axes",
+        "int|axes-int",
+    ):
+        return value
+    words: dict[str, Any] = {"True": True, "False": False, "None": None, "NoneType": None}
+    if value in words:
+        return words[value]
+    try:
+        return float(value)
+    except ValueError:
+        return value
 
 
 def to_plain(value: Any) -> Any:

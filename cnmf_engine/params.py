@@ -24,7 +24,7 @@ from cnmf_engine._param_lookup import (
 )
 from cnmf_engine._param_rules import DERIVED, apply_rules, derive, read_movie_size
 from cnmf_engine._param_table import ALIASES, GROUPS, TABLE, Row
-from cnmf_engine._param_values import clean, read_json_file, same, to_plain
+from cnmf_engine._param_values import clean, from_text, read_json_file, same, to_plain
 from cnmf_engine.errors import ParameterError, explain
 
 __all__ = ["CNMFParams", "Row", "UnknownParameterError", "row", "rows"]
@@ -370,6 +370,37 @@ class CNMFParams:
         self._explicit -= {
             (group, key) for group, key in candidates if same(groups[group][key], getattr(self, group)[key])
         }
+
+    def restore(self, stored: Mapping[str, Mapping[str, Any]]) -> None:
+        """
+        Take over saved values as they are, without the rules of consistency.
+
+        Unknown groups and keys, which other versions may have, and values that can't be used are left out;
+        the log says so.
+
+        Parameters
+        ----------
+        stored : dict of dict
+            Values by group and key; numbers may have become text.
+        """
+        restored = set()
+        for (group, key), entry in by_path().items():
+            values = stored.get(group, {})
+            if key not in values:
+                continue
+            try:
+                getattr(self, group)[key] = clean(entry, from_text(entry, values[key]))
+                restored.add((group, key))
+            except ParameterError as error:
+                log.warning("A saved parameter is left at its default. %s", error)
+        unknown = {
+            f"{group}/{key}" for group in stored for key in stored[group] if (group, key) not in by_path()
+        }
+        if unknown:
+            log.debug("Saved parameters that don't exist here: %s", ", ".join(sorted(unknown)))
+        self._movie = None
+        self._explicit = restored & DERIVED
+        self._forget_followers(self._explicit)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, CNMFParams):
