@@ -22,6 +22,7 @@ __all__ = ["Target", "write_frames", "write_map"]
 
 # Pixels whose rows are written together in order C: keeps both sides of the transposition in the cache.
 _TILE = 2048
+_ENOUGH_FOR_FRAMES = 128 * 2**20
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,9 @@ def write_map(
         The file.
     """
     budget = memory_budget(memory_limit)
+    if target.order == "F":
+        # Frames go out one after the other: larger blocks gain nothing.
+        budget = min(budget, _ENOUGH_FOR_FRAMES)
     with open_movie(source, var_name_hdf5) as reader:
         frames = steps.frames(len(reader))
         check_shifts(steps.xy_shifts, len(reader))
