@@ -19,7 +19,7 @@ logger = logging.getLogger("caiman")
 
 _BACKENDS = ("opencv", "embed_opencv", "notebook", "pyplot")
 # A notebook keeps every frame of an animation inside its file.
-_MOST_EMBEDDED = 200
+_MOST_EMBEDDED = 100
 
 
 def play_movie(
@@ -60,7 +60,7 @@ def play_movie(
     backend : {'opencv', 'embed_opencv', 'notebook', 'pyplot'}
         ``'opencv'``: a window (key q closes it); without a display, or with an OpenCV that has no windows,
         ``'notebook'`` is used inside a notebook and ``'pyplot'`` elsewhere. ``'embed_opencv'``: frames one
-        after the other in the notebook. ``'notebook'``: an animation with controls, of at most 200 frames
+        after the other in the notebook. ``'notebook'``: an animation with controls, of at most 100 frames
         spread over the movie. ``'pyplot'``: a matplotlib animation.
     do_loop : bool
         Start again at the end.
