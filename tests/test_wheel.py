@@ -1,0 +1,66 @@
+"""The wheel alone runs the workshop: lessons, demo movie and report template travel in it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--wheel-dir",
+        str(folder),
+        str(ROOT),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if "hatchling" in done.stderr and (
+        "No matching distribution" in done.stderr or "Could not find" in done.stderr
+    ):
+        pytest.skip("the build tool hatchling can't be fetched here")
+    assert done.returncode == 0, done.stderr
+    return next(folder.glob("*.whl"))
+
+
+def test_wheel_holds_what_a_run_needs(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    resources = "workshop_utils/_resources"
+    assert {
+        "workshop_utils/templates/report.html.j2",
+        "cnmf_engine/__init__.py",
+        f"{resources}/notebooks/00_all_in_one.ipynb",
+        f"{resources}/data/demo_ca1.tif",
+        f"{resources}/data/demo_ca1_truth.npz",
+        f"{resources}/data/registry.json",
+    } <= names
+    assert sum(name.startswith(f"{resources}/notebooks/0") and name.endswith(".ipynb") for name in names) == 7
+    assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
+
+
+def test_wheel_works_without_the_checkout(wheel, tmp_path):
+    place = tmp_path / "site"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(place)
+    code = (
+        "from workshop_utils import data, lessons, report; import jinja2\n"
+        "print(data.get('demo'), lessons.lesson(6), sep='\\n')\n"
+        "jinja2.Environment(loader=jinja2.PackageLoader('workshop_utils')).get_template('report.html.j2')"
+    )
+    env = os.environ | {"PYTHONPATH": str(place)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert all(Path(line).is_relative_to(place) for line in done.stdout.splitlines()), done.stdout
