@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator, Mapping
 from functools import cache
+from typing import Any
+
+import numpy as np
 
 from cnmf_engine._param_table import ALIASES, CONSTRUCTOR, GROUPS, TABLE, Row
+from cnmf_engine._param_values import clean, same, to_plain
 from cnmf_engine.errors import ParameterError, explain, nearest
 
 __all__ = [
@@ -156,3 +161,66 @@ def constructor_signature() -> inspect.Signature:
     ]
     last = [inspect.Parameter(name, kind, default=None) for name in ("params_from_file", "params_dict")]
     return inspect.Signature([*keywords, *last])
+
+
+def resolve(params_dict: Mapping[str, Any], by_name: bool = True) -> Iterator[tuple[Row, Any]]:
+    """
+    Find the rows that a dictionary of parameters means.
+
+    Parameters
+    ----------
+    params_dict : dict
+        Values by name, by group, or mixed.
+    by_name : bool
+        Whether a name without a group is allowed; it means every group that has the name.
+
+    Yields
+    ------
+    tuple of Row and object
+        The row and its new value, not checked yet.
+
+    Raises
+    ------
+    ParameterError
+        If a name doesn't exist, or it isn't a dictionary.
+    """
+    if not isinstance(params_dict, Mapping):
+        fix = "write for example {'gSig': (3, 3)} or {'init': {'gSig': (3, 3)}}"
+        raise ParameterError(explain("a dictionary of parameters", f"{type(params_dict).__name__}", fix))
+    for name, value in params_dict.items():
+        # A parameter may have the name of a group (ring_CNN).
+        if name in GROUPS and isinstance(value, Mapping):
+            yield from ((row(name, key), item) for key, item in value.items())
+            continue
+        targets = [entry for entry in TABLE if entry.key == ALIASES.get(name, name)]
+        if not targets:
+            raise unknown_group(name) if isinstance(value, Mapping) else unknown_key(name)
+        if not by_name:
+            fix = f"write {{{targets[0].group!r}: {{{targets[0].key!r}: ...}}}}"
+            raise ParameterError(explain("parameters by group", f"{name!r} without a group", fix))
+        yield from ((entry, value) for entry in targets)
+
+
+def describe(groups: Mapping[str, Mapping[str, Any]]) -> str:
+    """
+    List parameters for reading.
+
+    Parameters
+    ----------
+    groups : dict of dict
+        Values by group and key.
+
+    Returns
+    -------
+    str
+        One parameter a line, those that differ from the default marked.
+    """
+    lines = ["CNMFParams (* differs from the default)"]
+    for group, values in groups.items():
+        lines.append(f"[{group}]")
+        for key, value in values.items():
+            entry = by_path().get((group, key))
+            mark = " " if entry and same(value, clean(entry, entry.default)) else "*"
+            shown = to_plain(value) if isinstance(value, np.ndarray) else value
+            lines.append(f"  {mark} {key} = {shown!r}")
+    return "\n".join(lines)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cnmf_engine._param_table import Row
-from cnmf_engine.errors import MissingFileError, ParameterError, explain, nearest
+from cnmf_engine.errors import ParameterError, explain, nearest
 
-__all__ = ["clean", "from_text", "read_json_file", "same", "to_plain"]
+__all__ = ["clean", "from_text", "same", "to_plain"]
 
 _DESCRIPTION = {
     "int": "a whole number",
@@ -307,32 +306,3 @@ def same(one: Any, other: Any) -> bool:
         True if they hold the same numbers and names.
     """
     return to_plain(one) == to_plain(other)
-
-
-def read_json_file(path: str | os.PathLike) -> str:
-    """
-    Read a parameter file.
-
-    Parameters
-    ----------
-    path : str or path
-        The file.
-
-    Returns
-    -------
-    str
-        Its text; that of an empty dictionary if the file is empty.
-
-    Raises
-    ------
-    MissingFileError
-        If it doesn't exist; names the JSON files beside it.
-    """
-    path = Path(path)
-    if path.is_file():
-        return path.read_text(encoding="utf-8").strip() or "{}"
-    folder = path.parent
-    beside = sorted(item.name for item in folder.glob("*.json")) if folder.is_dir() else []
-    found = f"no such file in {str(folder.absolute())!r}; JSON files there: {', '.join(beside) or 'none'}"
-    fix = "correct the path, or write the file with params.to_jsonfile(...)"
-    raise MissingFileError(explain(f"the parameter file {str(path)!r}", found, fix))

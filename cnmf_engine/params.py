@@ -6,26 +6,26 @@ Everything about a single parameter stands in one row of the table; see :func:`r
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
+from cnmf_engine._param_json import JsonText
 from cnmf_engine._param_lookup import (
     UnknownParameterError,
     by_path,
     constructor_signature,
+    describe,
+    resolve,
     row,
     rows,
     unknown_group,
-    unknown_key,
 )
 from cnmf_engine._param_rules import DERIVED, apply_rules, derive, read_movie_size
-from cnmf_engine._param_table import ALIASES, GROUPS, TABLE, Row
-from cnmf_engine._param_values import clean, from_text, read_json_file, same, to_plain
-from cnmf_engine.errors import ParameterError, explain
+from cnmf_engine._param_table import GROUPS, Row
+from cnmf_engine._param_values import clean, from_text, same
+from cnmf_engine.errors import ParameterError
 
 __all__ = ["CNMFParams", "Row", "UnknownParameterError", "row", "rows"]
 
@@ -44,7 +44,7 @@ def _log_changes(changes: Mapping[tuple[str, str], Any], verbose: bool) -> None:
         )
 
 
-class CNMFParams:
+class CNMFParams(JsonText):
     """
     All parameters, in groups that are dictionaries: ``params.init['min_corr']``.
 
@@ -155,7 +155,7 @@ class CNMFParams:
     ) -> None:
         changes = {
             (entry.group, entry.key): clean(entry, value)
-            for entry, value in self._resolve(params_dict, allow_legacy)
+            for entry, value in resolve(params_dict, allow_legacy)
         }
         groups = {group: dict(getattr(self, group)) for group in GROUPS}
         for (group, key), value in changes.items():
@@ -170,22 +170,6 @@ class CNMFParams:
         for group in GROUPS:
             getattr(self, group).update(groups[group])
         _log_changes(changes, verbose)
-
-    def _resolve(self, params_dict: Mapping[str, Any], allow_legacy: bool) -> Iterator[tuple[Row, Any]]:
-        if not isinstance(params_dict, Mapping):
-            fix = "write for example {'gSig': (3, 3)} or {'init': {'gSig': (3, 3)}}"
-            raise ParameterError(explain("a dictionary of parameters", f"{type(params_dict).__name__}", fix))
-        for name, value in params_dict.items():
-            if name in GROUPS and isinstance(value, Mapping):
-                yield from ((row(name, key), item) for key, item in value.items())
-                continue
-            targets = [entry for entry in TABLE if entry.key == ALIASES.get(name, name)]
-            if not targets:
-                raise unknown_group(name) if isinstance(value, Mapping) else unknown_key(name)
-            if not allow_legacy:
-                fix = f"write {{{targets[0].group!r}: {{{targets[0].key!r}: ...}}}}"
-                raise ParameterError(explain("parameters by group", f"{name!r} without a group", fix))
-            yield from ((entry, value) for entry in targets)
 
     def _now_explicit(self, changes: Mapping[tuple[str, str], Any]) -> set[tuple[str, str]]:
         given = {path for path, value in changes.items() if path in DERIVED and value is not None}
@@ -285,83 +269,11 @@ class CNMFParams:
         """
         return {group: getattr(self, group) for group in GROUPS}
 
-    def to_json(self) -> str:
-        """
-        Write all parameters as text.
-
-        Returns
-        -------
-        str
-            JSON, from which :meth:`change_params_from_json` makes equal parameters.
-        """
-        return json.dumps(to_plain(self.to_dict()), indent=1)
-
-    def to_jsonfile(self, targfn: str | os.PathLike) -> None:
-        """
-        Write all parameters to a file.
-
-        Parameters
-        ----------
-        targfn : str or path
-            The file; replaced if it exists.
-        """
-        target = Path(targfn)
-        partial = target.with_name(f"{target.name}.{os.getpid()}.part")
-        partial.write_text(self.to_json() + "\n", encoding="utf-8")
-        partial.replace(target)
-
-    def change_params_from_json(self, jsonstring: str | os.PathLike, verbose: bool = False) -> None:
-        """
-        Set parameters from text.
-
-        Derived values that equal what the rules give (``gSiz`` for the ``gSig`` beside it) go on following.
-
-        Parameters
-        ----------
-        jsonstring : str or path
-            JSON, or the name of a file that holds it.
-        verbose : bool
-            Log every change at level INFO.
-
-        Raises
-        ------
-        ParameterError
-            If the text isn't JSON, or a value can't be used.
-        MissingFileError
-            If a parameter file is named that doesn't exist. Movies named in it may be missing: parameters are
-            carried from one computer to another.
-        """
-        text = str(jsonstring)
-        if isinstance(jsonstring, os.PathLike) or not text.lstrip().startswith(("{", "[")):
-            text = read_json_file(Path(jsonstring))
-        try:
-            values = json.loads(text)
-        except json.JSONDecodeError as error:
-            fix = "write the parameters again with to_jsonfile, or correct that place"
-            raise ParameterError(explain("parameters as JSON", str(error), fix)) from None
+    def _adopt(self, values: Mapping[str, Any], verbose: bool = False) -> None:
+        """Change parameters that come from a file: the movie may be elsewhere, and derived values stay so."""
         before = set(self._explicit)
         self._change(values, verbose=verbose, movie_needed=False)
         self._forget_followers(self._explicit - before)
-
-    def change_params_from_jsonfile(self, file_path: str | os.PathLike, verbose: bool = False) -> None:
-        """
-        Set parameters from a file.
-
-        Parameters
-        ----------
-        file_path : str or path
-            A JSON file.
-        verbose : bool
-            Log every change at level INFO.
-
-        Raises
-        ------
-        ParameterError
-            If it isn't JSON, or a value can't be used.
-        MissingFileError
-            If it doesn't exist.
-        """
-        self.change_params_from_json(Path(file_path), verbose)
 
     def _forget_followers(self, candidates: set[tuple[str, str]]) -> None:
         """Let values follow again that are what they would be anyway."""
@@ -410,11 +322,4 @@ class CNMFParams:
     __hash__ = None
 
     def __repr__(self) -> str:
-        lines = ["CNMFParams (* differs from the default)"]
-        for group in GROUPS:
-            lines.append(f"[{group}]")
-            for key, value in getattr(self, group).items():
-                entry = by_path().get((group, key))
-                mark = " " if entry and same(value, clean(entry, entry.default)) else "*"
-                lines.append(f"  {mark} {key} = {to_plain(value) if key == 'expandCore' else value!r}")
-        return "\n".join(lines)
+        return describe(self.to_dict())
