@@ -1,0 +1,306 @@
+"""Contours and patches with bokeh: pictures that zoom without a kernel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ._common import as_dense_image, background_image, image_of, panels_of, show_or_return
+from .contours import get_contours, image_limits
+from .matplotlib_views import patch_starts, thresholds_note
+
+__all__ = ["nb_plot_contour", "nb_view_quilt", "plot_contours_nb"]
+
+
+def image_figure(image: np.ndarray, cmap: str = "viridis", width: int = 400, title: str = "") -> Any:
+    """
+    Draw an image so that pixel centres lie on whole numbers and rows count downwards.
+
+    Parameters
+    ----------
+    image : ndarray of shape (d1, d2)
+        Image; limits are its 1st and 99th percentile.
+    cmap : str
+        A palette of bokeh or a colour map of matplotlib.
+    width : int
+        Screen pixels between the axes.
+    title : str
+        Title.
+
+    Returns
+    -------
+    bokeh.plotting.figure
+        Its frame has the image's proportions, so that pixels are square.
+    """
+    from bokeh.models import BoxZoomTool, LinearColorMapper, Range1d
+    from bokeh.plotting import figure
+
+    n_rows, n_cols = image.shape
+    low, high = image_limits(image)
+    plot = figure(
+        frame_width=width,
+        frame_height=max(int(width * n_rows / n_cols), 60),
+        title=title,
+        x_range=Range1d(-0.5, n_cols - 0.5),
+        y_range=Range1d(n_rows - 0.5, -0.5),
+        tools=["pan", "wheel_zoom", BoxZoomTool(match_aspect=True), "reset", "save"],
+        active_drag=None,
+    )
+    plot.grid.visible = False
+    plot.image(
+        image=[np.ascontiguousarray(image, dtype=np.float32)],
+        x=-0.5,
+        y=-0.5,
+        dw=n_cols,
+        dh=n_rows,
+        color_mapper=LinearColorMapper(palette=palette(cmap), low=low, high=high),
+        name="image",
+    )
+    return plot
+
+
+def palette(cmap: str) -> list[str]:
+    """Turn a colour map of matplotlib into 256 colours that bokeh understands."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    return [to_hex(color) for color in colormaps[cmap](np.linspace(0, 1, 256))]
+
+
+def outline_columns(outlines: list[dict[str, Any]]) -> dict[str, list]:
+    """Bring outlines to the columns that bokeh's `patches` takes; loops stay separated by NaN."""
+    drawn = [outline for outline in outlines if len(outline["coordinates"]) > 1]
+    return {
+        "xs": [outline["coordinates"][1:-1, 0] for outline in drawn],
+        "ys": [outline["coordinates"][1:-1, 1] for outline in drawn],
+        "cx": [float(outline["CoM"][1]) for outline in drawn],
+        "cy": [float(outline["CoM"][0]) for outline in drawn],
+        "neuron": [int(outline["neuron_id"]) for outline in drawn],
+    }
+
+
+def nb_plot_contour(
+    image: np.ndarray,
+    A: Any,
+    d1: int,
+    d2: int,
+    thr: float | None = None,
+    thr_method: str = "max",
+    maxthr: float = 0.2,
+    nrgthr: float = 0.9,
+    face_color: str | None = None,
+    line_color: str = "red",
+    alpha: float = 0.4,
+    line_width: float = 2,
+    coordinates: list[dict[str, Any]] | None = None,
+    show: bool = True,
+    cmap: str = "viridis",
+) -> Any:
+    """
+    Draw outlines of footprints over an image with bokeh.
+
+    Parameters
+    ----------
+    image : ndarray of shape (d1, d2)
+        Image below them.
+    A : sparse or dense array of shape (d, K)
+        Footprints, pixels in Fortran order.
+    d1, d2 : int
+        Rows and columns.
+    thr : float, optional
+        Energy fraction; giving it switches to `thr_method='nrg'`.
+    thr_method, maxthr, nrgthr : str, float, float
+        Method and its level, see `get_contours`.
+    face_color : str, optional
+        Fill of the outlines.
+    line_color, line_width : str, float
+        Of the outlines.
+    alpha : float
+        Opacity of the fill.
+    coordinates : list of dict, optional
+        Outlines from an earlier call, used as they are.
+    show : bool
+        Show the figure in the running notebook.
+    cmap : str
+        Colour map of the image.
+
+    Returns
+    -------
+    bokeh.plotting.figure
+        The figure.
+    """
+    if thr is not None:
+        thr_method, nrgthr = "nrg", thr
+    if coordinates is None:
+        coordinates = get_contours(A, (d1, d2), maxthr if thr_method == "max" else nrgthr, thr_method)
+    plot = image_figure(as_dense_image(image, (d1, d2)), cmap)
+    fill = {"fill_color": face_color, "fill_alpha": alpha if face_color else 0.0}
+    _add_outlines(plot, coordinates, line_color=line_color, line_width=line_width, **fill)
+    if show:
+        show_or_return(plot)
+    return plot
+
+
+def _add_outlines(plot: Any, outlines: list[dict[str, Any]], **style: Any) -> None:
+    """Draw outlines, a ring at each centre, and say on hovering which component it is."""
+    from bokeh.models import ColumnDataSource, HoverTool
+
+    columns = outline_columns(outlines)
+    shapes = plot.patches("xs", "ys", source=ColumnDataSource(columns), name="outlines", **style)
+    centres = {name: columns[name] for name in ("cx", "cy", "neuron")}
+    plot.scatter(
+        "cx", "cy", source=ColumnDataSource(centres), size=10, marker="circle", name="centres",
+        line_color="black", fill_color=None,
+    )  # fmt: skip
+    plot.add_tools(HoverTool(renderers=[shapes], tooltips=[("neuron", "@neuron")]))
+
+
+def plot_contours_nb(
+    estimates: Any,
+    img: np.ndarray | None = None,
+    idx: Any = None,
+    thr_method: str = "max",
+    thr: float = 0.2,
+    params: Any = None,
+    line_color: str = "white",
+    cmap: str = "viridis",
+) -> Any:
+    """
+    Draw the outlines of a fit with bokeh; with `idx`, accepted and rejected ones side by side.
+
+    Outlines are found anew for each `thr`, and what goes wrong is raised (CaImAn keeps the outlines of the
+    first call and falls back to matplotlib without a reason).
+
+    Parameters
+    ----------
+    estimates : Estimates
+        With `A` and `dims`.
+    img : ndarray of shape (d1, d2), optional
+        Image below the outlines; default the mean footprint.
+    idx : array of int, optional
+        Accepted components.
+    thr_method, thr : str, float
+        See `get_contours`.
+    params : CNMFParams, optional
+        Adds the thresholds of the evaluation below the panels.
+    line_color, cmap : str
+        Colours.
+
+    Returns
+    -------
+    bokeh.models.LayoutDOM or None
+        None in a notebook, where it is shown.
+    """
+    from bokeh.layouts import row
+
+    dims = image_of(estimates)
+    image = background_image(img, estimates.A, dims)
+    footprints = estimates.A.tocsc()
+    note = thresholds_note(params)
+    plots = []
+    for title, members in panels_of(estimates, idx):
+        outlines = get_contours(footprints[:, members], dims, thr, thr_method)
+        # In the figure's numbering a component keeps the number it has in the estimates.
+        for outline, member in zip(outlines, members):
+            outline["neuron_id"] = int(member) + 1
+        plot = nb_plot_contour(
+            image, None, *dims, coordinates=outlines, line_color=line_color, show=False, cmap=cmap
+        )
+        plot.title.text = f"{title} ({len(members)})"
+        plot.xaxis.axis_label = note or None
+        if plots:
+            plot.x_range, plot.y_range = plots[0].x_range, plots[0].y_range
+        plots.append(plot)
+    return show_or_return(row(*plots))
+
+
+def nb_view_quilt(
+    template_image: np.ndarray,
+    rf: int,
+    stride_input: int,
+    color: str = "white",
+    alpha: float = 0.2,
+    cmap: str = "gray",
+) -> Any:
+    """
+    Cut an image into patches with sliders for their half width and overlap.
+
+    The sliders work in the browser, also in a saved page.
+
+    Parameters
+    ----------
+    template_image : ndarray of shape (d1, d2)
+        Image below the patches.
+    rf : int
+        Half width of a patch, pixels; a patch is `2 * rf + 1` wide.
+    stride_input : int
+        The parameter `stride`: neighbours share `stride + 1` pixels.
+    color, alpha : str, float
+        Of the patches.
+    cmap : str
+        Colour map of the image.
+
+    Returns
+    -------
+    bokeh.models.LayoutDOM or None
+        None in a notebook, where it is shown.
+    """
+    from bokeh.layouts import column
+    from bokeh.models import ColumnDataSource, CustomJS, Div, Slider
+
+    image = as_dense_image(template_image)
+    plot = image_figure(image, cmap, title="Patches")
+    source = ColumnDataSource(quilt_rectangles(image.shape, rf, stride_input))
+    plot.quad("left", "right", "bottom", "top", source=source, fill_color=color, fill_alpha=alpha,
+              line_color="#E69F00", line_alpha=0.9)  # fmt: skip
+    half = max(image.shape) // 2
+    rf_slider = Slider(start=2, end=max(half, rf, 3), step=1, value=rf, title="rf")
+    stride_slider = Slider(
+        start=1, end=max(half, stride_input, 2), step=1, value=stride_input, title="stride"
+    )
+    text = Div(text=_quilt_text(rf, stride_input, len(source.data["left"])))
+    follow = CustomJS(
+        args={"source": source, "rf": rf_slider, "stride": stride_slider, "text": text, "dims": image.shape},
+        code=_QUILT_JS,
+    )
+    rf_slider.js_on_change("value", follow)
+    stride_slider.js_on_change("value", follow)
+    return show_or_return(column(rf_slider, stride_slider, text, plot))
+
+
+def quilt_rectangles(shape: tuple[int, int], rf: int, stride_input: int) -> dict[str, list[float]]:
+    """Edges of the patches of width `2 * rf + 1` that share `stride_input + 1` pixels."""
+    width, step = 2 * rf + 1, max(2 * rf - stride_input, 1)
+    columns: dict[str, list[float]] = {"left": [], "right": [], "bottom": [], "top": []}
+    for top in patch_starts(shape[0], width, step):
+        for left in patch_starts(shape[1], width, step):
+            columns["left"].append(left - 0.5)
+            columns["right"].append(min(left + width, shape[1]) - 0.5)
+            columns["top"].append(top - 0.5)
+            columns["bottom"].append(min(top + width, shape[0]) - 0.5)
+    return columns
+
+
+def _quilt_text(rf: int, stride: int, n_patches: int) -> str:
+    """Word the geometry of the patches."""
+    return f"Patch width {2 * rf + 1} px, overlap {stride + 1} px, {n_patches} patches"
+
+
+_QUILT_JS = """
+const width = 2 * rf.value + 1, step = Math.max(2 * rf.value - stride.value, 1);
+function starts(size) {
+  const last = Math.max(size - width, 0), found = [];
+  for (let s = 0; s < last; s += step) found.push(s);
+  found.push(last);
+  return found;
+}
+const data = {left: [], right: [], bottom: [], top: []};
+for (const y of starts(dims[0])) for (const x of starts(dims[1])) {
+  data.left.push(x - 0.5); data.right.push(Math.min(x + width, dims[1]) - 0.5);
+  data.top.push(y - 0.5); data.bottom.push(Math.min(y + width, dims[0]) - 0.5);
+}
+source.data = data;
+const clash = stride.value >= 2 * rf.value ? ". The overlap must be smaller than the patch" : "";
+text.text = `Patch width ${width} px, overlap ${stride.value + 1} px, ${data.left.length} patches${clash}`;
+"""

@@ -1,0 +1,265 @@
+"""Contours, patches, summary images and components with matplotlib."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ._common import as_dense_image, background_image, image_of, in_notebook, panels_of
+from .contours import get_contours, image_limits
+
+__all__ = [
+    "inspect_correlation_pnr",
+    "plot_contours",
+    "plot_contours_estimates",
+    "view_quilt",
+]
+
+
+def plot_contours(
+    A: Any,
+    Cn: np.ndarray,
+    thr: float | None = None,
+    thr_method: str = "max",
+    maxthr: float = 0.2,
+    nrgthr: float = 0.9,
+    display_numbers: bool = True,
+    max_number: int | None = None,
+    cmap: str | None = None,
+    swap_dim: bool = False,
+    colors: str = "w",
+    vmin: float | None = None,
+    vmax: float | None = None,
+    coordinates: list[dict[str, Any]] | None = None,
+    contour_args: dict[str, Any] | None = None,
+    number_args: dict[str, Any] | None = None,
+) -> list[dict[str, Any]]:
+    """
+    Draw outlines of footprints over an image, on the current axes.
+
+    Parameters
+    ----------
+    A : sparse or dense array of shape (d, K)
+        Footprints, pixels in Fortran order.
+    Cn : ndarray of shape (d1, d2)
+        Image below them.
+    thr : float, optional
+        Energy fraction; giving it switches to `thr_method='nrg'`.
+    thr_method : {'max', 'nrg'}
+        See `get_contours`.
+    maxthr, nrgthr : float
+        Level for each method.
+    display_numbers : bool
+        Write each component's number, counted from 1, at its centre of mass.
+    max_number : int, optional
+        Number this many components at most.
+    cmap : str, optional
+        Colour map of the image.
+    swap_dim : bool
+        Pixels of `A` are in C order.
+    colors : str
+        Colour of outlines and numbers.
+    vmin, vmax : float, optional
+        Limits of the image; default its 1st and 99th percentile.
+    coordinates : list of dict, optional
+        Outlines from an earlier call, used as they are.
+    contour_args, number_args : dict, optional
+        Passed to `Axes.plot` and `Axes.text`.
+
+    Returns
+    -------
+    list of dict
+        The outlines, as `get_contours` returns them.
+    """
+    import matplotlib.pyplot as plt
+
+    image = as_dense_image(Cn)
+    if thr is not None:
+        thr_method, nrgthr = "nrg", thr
+    if coordinates is None:
+        level = maxthr if thr_method == "max" else nrgthr
+        coordinates = get_contours(A, image.shape, level, thr_method, swap_dim)
+    ax = plt.gca()
+    low, high = image_limits(image)
+    limits = {"vmin": low if vmin is None else vmin, "vmax": high if vmax is None else vmax}
+    ax.imshow(image, interpolation=None, cmap=cmap, **limits)
+    for outline in coordinates:
+        ax.plot(*outline["coordinates"].T, **{"c": colors, "lw": 1.0, **(contour_args or {})})
+    if display_numbers:
+        style = {"color": colors, "ha": "center", "va": "center", "fontsize": 8, **(number_args or {})}
+        for outline in coordinates[:max_number]:
+            row, col = outline["CoM"]
+            if np.isfinite(row):
+                ax.text(col, row, str(outline["neuron_id"]), **style)
+    ax.set(xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5))
+    ax.set_axis_off()
+    return coordinates
+
+
+def plot_contours_estimates(
+    estimates: Any,
+    img: np.ndarray | None = None,
+    idx: Any = None,
+    thr_method: str = "max",
+    thr: float = 0.2,
+    display_numbers: bool = True,
+    params: Any = None,
+    cmap: str = "viridis",
+) -> Any:
+    """
+    Draw the outlines of a fit, accepted and rejected side by side if `idx` says which are accepted.
+
+    Outlines are found anew for each `thr` (CaImAn keeps those of the first call).
+
+    Parameters
+    ----------
+    estimates : Estimates
+        With `A` and `dims`.
+    img : ndarray of shape (d1, d2), optional
+        Image below the outlines; default the mean footprint.
+    idx : array of int, optional
+        Accepted components.
+    thr_method, thr : str, float
+        See `get_contours`.
+    display_numbers : bool
+        Number the components, from 1 in each panel.
+    params : CNMFParams, optional
+        Adds the thresholds of the evaluation below the panels.
+    cmap : str
+        Colour map.
+
+    Returns
+    -------
+    matplotlib.figure.Figure or None
+        The figure; None in a notebook, where the cell shows it.
+    """
+    import matplotlib.pyplot as plt
+
+    dims = image_of(estimates)
+    image = background_image(img, estimates.A, dims)
+    panels = panels_of(estimates, idx)
+    fig, axes = plt.subplots(
+        1, len(panels), figsize=(6.0 * len(panels), 6.0), squeeze=False, layout="constrained"
+    )
+    for ax, (title, members) in zip(axes[0], panels):
+        plt.sca(ax)
+        outlines = get_contours(estimates.A.tocsc()[:, members], dims, thr, thr_method)
+        plot_contours(
+            None, image, coordinates=outlines, display_numbers=display_numbers, cmap=cmap, colors="w"
+        )
+        ax.set_title(f"{title} ({len(members)})")
+    note = thresholds_note(params)
+    if note:
+        fig.supxlabel(note, fontsize=10)
+    return None if in_notebook() else fig
+
+
+def thresholds_note(params: Any) -> str:
+    """Word the thresholds of the evaluation, nothing without parameters."""
+    if params is None:
+        return ""
+    quality = params.quality
+    names = {"SNR": "min_SNR", "r": "rval_thr"}
+    if quality.get("use_cnn"):
+        names["CNN"] = "min_cnn_thr"
+    return ", ".join(f"{label} threshold {quality[key]:g}" for label, key in names.items() if key in quality)
+
+
+def view_quilt(
+    template_image: np.ndarray,
+    stride: int,
+    overlap: int,
+    color: Any = "white",
+    alpha: float = 0.2,
+    vmin: float | None = None,
+    vmax: float | None = None,
+    figsize: tuple[float, float] = (6.0, 6.0),
+    ax: Any = None,
+) -> Any:
+    """
+    Show how an image is cut into overlapping patches; overlaps look brighter.
+
+    Parameters
+    ----------
+    template_image : ndarray of shape (d1, d2)
+        Image below the patches.
+    stride : int
+        Distance between the starts of patches, pixels.
+    overlap : int
+        Pixels that neighbours share; a patch is `stride + overlap` wide.
+    color, alpha : colour and float
+        Of the patches.
+    vmin, vmax : float, optional
+        Limits of the image; default its 1st and 99th percentile.
+    figsize : tuple of float
+        Size in inches if `ax` isn't given.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes that were drawn on.
+    """
+    import matplotlib.pyplot as plt
+    from matplotlib.patches import Rectangle
+
+    image = as_dense_image(template_image)
+    if ax is None:
+        _, ax = plt.subplots(figsize=figsize)
+    low, high = image_limits(image)
+    ax.imshow(image, cmap="gray", vmin=low if vmin is None else vmin, vmax=high if vmax is None else vmax)
+    width = stride + overlap
+    for row in patch_starts(image.shape[0], width, stride):
+        for col in patch_starts(image.shape[1], width, stride):
+            height = min(width, image.shape[0])
+            across = min(width, image.shape[1])
+            ax.add_patch(
+                Rectangle((col - 0.5, row - 0.5), across, height, color=color, alpha=alpha, linewidth=0)
+            )
+    return ax
+
+
+def patch_starts(size: int, width: int, stride: int) -> list[int]:
+    """First pixel of each patch along one axis; the last patch ends with the image."""
+    last = max(size - width, 0)
+    return [*range(0, last, max(int(stride), 1)), last]
+
+
+def inspect_correlation_pnr(correlation_image_pnr: np.ndarray, pnr_image: np.ndarray) -> Any:
+    """
+    Show the correlation and the PNR image with sliders for their limits.
+
+    The sliders move where matplotlib is interactive (a window, or `%matplotlib widget`); elsewhere the images
+    are shown between their 1st and 99th percentile.
+
+    Parameters
+    ----------
+    correlation_image_pnr : ndarray of shape (d1, d2)
+        Correlation image.
+    pnr_image : ndarray of shape (d1, d2)
+        Peak-to-noise ratio.
+
+    Returns
+    -------
+    matplotlib.figure.Figure or None
+        The figure, which keeps its sliders alive; None in a notebook, where the cell shows it.
+    """
+    import matplotlib.pyplot as plt
+    from matplotlib.widgets import RangeSlider
+
+    images = {"Correlation": as_dense_image(correlation_image_pnr), "PNR": as_dense_image(pnr_image)}
+    fig, axes = plt.subplots(1, 2, figsize=(11, 5.5))
+    fig.subplots_adjust(left=0.04, right=0.96, bottom=0.16, top=0.92, wspace=0.15)
+    fig.limit_sliders = []
+    for place, (ax, (title, image)) in enumerate(zip(axes, images.items())):
+        drawn = ax.imshow(image, cmap="viridis", clim=image_limits(image))
+        ax.set_title(title)
+        fig.colorbar(drawn, ax=ax, fraction=0.046, pad=0.02)
+        track = fig.add_axes((0.12 + 0.48 * place, 0.05, 0.26, 0.03))
+        span = image_limits(image, 0, 100)
+        slider = RangeSlider(track, "limits", *span, valinit=image_limits(image))
+        slider.on_changed(lambda limits, drawn=drawn: drawn.set_clim(*limits))
+        fig.limit_sliders.append(slider)
+    return None if in_notebook() else fig
