@@ -112,6 +112,18 @@ def test_missing_step_names_notebook_and_command(opened, movie):
     assert caught.value._render_traceback_() == text.splitlines()
 
 
+def test_missing_step_is_shown_in_a_notebook_without_a_stack_trace(opened, capsys):
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell()
+    shell.push({"s": opened})
+    shell.run_cell("s.need('motion')")
+    shown = capsys.readouterr()
+    text = shown.out + shown.err
+    assert "Expected what the step 'motion' leaves" in text and "workshop run" in text
+    assert "Traceback" not in text and "session.py" not in text
+
+
 def test_command_runs_only_what_is_missing(opened):
     for step in ("movie", "motion"):
         opened.record(step)

@@ -55,6 +55,10 @@ ENGINE: Engine
 class EngineError(ImportError):
     """The engine that was asked for can't be used here."""
 
+    def _render_traceback_(self) -> list[str]:
+        # IPython shows this instead of a stack trace: nothing in the code is wrong.
+        return str(self).splitlines()
+
 
 class Engine(NamedTuple):
     """Which engine runs: its name (``'caiman'`` or ``'embedded'``), its version, and why this one."""
