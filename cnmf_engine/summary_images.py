@@ -286,6 +286,7 @@ def correlation_pnr(
     -------
     CorrelationPNR
         Named tuple ``cn, pnr`` of two float32 images of shape (d1, d2); both 0 where a pixel is constant.
+        A missing value (NaN, as motion correction may leave at the border) counts as the pixel's mean.
 
     Raises
     ------
@@ -303,6 +304,7 @@ def correlation_pnr(
     halo = 1 + (0 if kernel is None else max(kernel.shape) // 2)
     for tile in _tiles(movie.shape, halo):
         frames = np.array(movie[(slice(None), *tile.outer)], dtype=np.float32)
+        _fill_nan(frames)
         level = np.abs(frames).max(axis=0)
         if kernel is not None:
             filter_frames(frames, kernel, out=frames)
@@ -311,6 +313,15 @@ def correlation_pnr(
         tile_cn, tile_pnr = pnr_and_correlation(traces, signal_level=_SIGNAL_LEVEL, level=level)
         cn[tile.inner], pnr[tile.inner] = tile_cn[tile.crop], tile_pnr[tile.crop]
     return CorrelationPNR(cn, pnr)
+
+
+def _fill_nan(frames: np.ndarray) -> None:
+    """Replace NaN by the pixel's mean over time, in place, or the filter would spread it over the image."""
+    missing = np.isnan(frames)
+    if missing.any():
+        counts = (~missing).sum(axis=0)
+        sums = np.where(missing, 0, frames).sum(axis=0, dtype=np.float64)
+        np.copyto(frames, sums / np.maximum(counts, 1), where=missing, casting="same_kind")
 
 
 def pnr_and_correlation(

@@ -1,0 +1,1 @@
+"""Whole-run measurements of the pipeline: time, memory and accuracy."""
