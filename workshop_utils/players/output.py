@@ -1,0 +1,51 @@
+"""What a widget leaves in a notebook: itself where it can be used, else a figure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["headless", "widget_bundle"]
+
+
+def headless() -> bool:
+    """
+    Say whether nobody can press a button: a run without a front end.
+
+    Returns
+    -------
+    bool
+        True if the environment variable ``WORKSHOP_HEADLESS`` is set to something else than 0, or if no
+        Jupyter kernel runs this process.
+    """
+    wish = os.environ.get("WORKSHOP_HEADLESS", "").strip().lower()
+    if wish:
+        return wish not in {"0", "false", "no"}
+    from cnmf_engine.visualization._common import in_notebook
+
+    return not in_notebook()
+
+
+def widget_bundle(widget: Any, still: Callable[[], Any]) -> tuple[dict, dict]:
+    """
+    Describe a widget to the notebook; without one, the figure that stands in for it.
+
+    Only one of them is sent: of two, some front ends would pick the figure.
+
+    Parameters
+    ----------
+    widget : ipywidgets.Widget or None
+        None in a headless run.
+    still : callable
+        Draws the figure, a `workshop_utils.plots.LessonFigure`.
+
+    Returns
+    -------
+    (dict, dict)
+        Data and metadata by MIME type.
+    """
+    if widget is None:
+        return still()._repr_mimebundle_()
+    view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
+    return {"application/vnd.jupyter.widget-view+json": view, "text/plain": type(widget).__name__}, {}

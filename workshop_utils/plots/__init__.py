@@ -1,0 +1,54 @@
+"""
+The lessons' figures: one figure a function, from arrays to a figure that the cell shows by itself.
+
+A figure is shown when it is the last value of a cell (or is given to `display`), once, with a description in
+words as the picture's alternative text. `figure.savefig` and everything else of matplotlib's `Figure` work as
+usual.
+"""
+
+from __future__ import annotations
+
+from workshop_utils.plots.base import LessonFigure
+from workshop_utils.plots.cnmfe import decomposition, patch_quilt, ring_figure
+from workshop_utils.plots.components import contours, deconvolution_figure, traces
+from workshop_utils.plots.evaluation import component_anatomy, decision_figure, score_bars, snr_r_scatter
+from workshop_utils.plots.images import filter_preview, kernel_figure, stage_strip, summary_pair
+from workshop_utils.plots.motion import (
+    before_after,
+    motion_quality,
+    patch_shifts_plot,
+    shift_comparison,
+    shifts_plot,
+    template_figure,
+)
+from workshop_utils.plots.movies import background_figure, movie_frames, movie_strip
+from workshop_utils.plots.seeds import corr_pnr_figure, histograms
+
+__all__ = [
+    "LessonFigure",
+    "background_figure",
+    "before_after",
+    "component_anatomy",
+    "contours",
+    "corr_pnr_figure",
+    "decision_figure",
+    "decomposition",
+    "deconvolution_figure",
+    "filter_preview",
+    "histograms",
+    "kernel_figure",
+    "motion_quality",
+    "movie_frames",
+    "movie_strip",
+    "patch_quilt",
+    "patch_shifts_plot",
+    "ring_figure",
+    "score_bars",
+    "shift_comparison",
+    "shifts_plot",
+    "snr_r_scatter",
+    "stage_strip",
+    "summary_pair",
+    "template_figure",
+    "traces",
+]

@@ -1,0 +1,253 @@
+"""Components: their outlines, traces and spikes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from cnmf_engine.errors import InputError, explain
+from workshop_utils.plots.base import (
+    COLORS,
+    LessonFigure,
+    as_image,
+    clear_spines,
+    image_height,
+    limits,
+    new_figure,
+    seconds,
+    show_image,
+    styled,
+)
+
+__all__ = ["contours", "deconvolution_figure", "traces"]
+
+
+def draw_outlines(ax: Axes, outlines: list[dict[str, Any]], color: str, style: str = "-") -> Any:
+    """Draw outlines as one collection, which is quick for hundreds of them."""
+    from matplotlib.collections import LineCollection
+
+    lines = [loop for outline in outlines for loop in split_loops(outline["coordinates"])]
+    return ax.add_collection(LineCollection(lines, colors=color, linestyles=style, linewidths=1.4))
+
+
+def split_loops(coordinates: np.ndarray) -> list[np.ndarray]:
+    """Divide an outline at its rows of NaN."""
+    gaps = np.flatnonzero(np.isnan(coordinates[:, 0]))
+    return [loop for loop in (coordinates[a + 1 : b] for a, b in zip(gaps[:-1], gaps[1:])) if len(loop)]
+
+
+@styled
+def contours(
+    A: Any,
+    image: Any,
+    accepted: Any = None,
+    rejected: Any = None,
+    thr: float = 0.3,
+    numbers: bool | None = None,
+) -> LessonFigure:
+    """
+    Show the outlines of components on an image.
+
+    Parameters
+    ----------
+    A : sparse or dense array of shape (d, K)
+        Footprints, pixels in Fortran order.
+    image : array of shape (d1, d2)
+        Correlation image.
+    accepted, rejected : array of int, optional
+        Components of the left and right panel; without both, one panel of all.
+    thr : float
+        Outline at this fraction of a footprint's maximum.
+    numbers : bool, optional
+        Write each component's number in the estimates, from 0; default with up to 40 in a panel.
+
+    Returns
+    -------
+    LessonFigure
+        The figure.
+    """
+    from matplotlib.patheffects import withStroke
+
+    from cnmf_engine.visualization.contours import get_contours
+
+    image = as_image(image)
+    outlines = get_contours(A, image.shape, thr, "max")
+    panels = _panels(len(outlines), accepted, rejected)
+    low, high = limits(image, 20, 99.8)
+    width = 6.2 if len(panels) == 1 else 5.3
+    figure, axes = new_figure(1, len(panels), (width * len(panels), image_height(image.shape, width - 0.2)))
+    for ax, (name, members) in zip(axes[0], panels.items()):
+        show_image(ax, image, f"{len(members)} {name}", (low, 1.35 * high - 0.35 * low), "gray")
+        color, style = (COLORS["rejected"], "--") if name == "rejected" else (COLORS["accepted"], "-")
+        draw_outlines(ax, [outlines[k] for k in members], color, style)
+        if numbers or (numbers is None and len(members) <= 40):
+            for k in members:
+                row, col = outlines[k]["CoM"]
+                if np.isfinite(row):
+                    label = ax.text(col, row, str(k), color="white", fontsize=7.5, ha="center", va="center")
+                    label.set_path_effects([withStroke(linewidth=1.5, foreground="black")])
+    figure.alt = (
+        "Outlines on the correlation image: " + ", ".join(f"{len(m)} {n}" for n, m in panels.items()) + "."
+    )
+    return figure
+
+
+def _panels(n_components: int, accepted: Any, rejected: Any) -> dict[str, np.ndarray]:
+    """Name the panels of the contour figure."""
+    if accepted is None and rejected is None:
+        return {"components": np.arange(n_components)}
+    given = {"accepted": accepted, "rejected": rejected}
+    return {name: np.asarray(m, dtype=int).ravel() for name, m in given.items() if m is not None}
+
+
+@styled
+def traces(C: Any, raw: Any, fr: float, spikes: Any = None, most: int = 12) -> LessonFigure:
+    """
+    Show traces below each other, each scaled to its own height.
+
+    Parameters
+    ----------
+    C : array of shape (K, T)
+        Denoised traces.
+    raw : array of shape (K, T) or None
+        Raw traces, `C + YrA`.
+    fr : float
+        Frame rate, Hz.
+    spikes : array of shape (K, T), optional
+        Deconvolved activity, drawn as ticks below each trace.
+    most : int
+        Traces to draw at most, those with the largest peaks relative to the residual; without one the first.
+
+    Returns
+    -------
+    LessonFigure
+        The figure.
+    """
+    C = np.atleast_2d(np.asarray(C, dtype=np.float64))
+    if C.size == 0:
+        return _no_components()
+    raw = C if raw is None else np.atleast_2d(np.asarray(raw, dtype=np.float64))
+    if raw.shape != C.shape:
+        raise InputError(explain(f"raw traces of shape {C.shape}", f"shape {raw.shape}", "pass C + YrA"))
+    chosen = _clearest(C, raw, most)
+    time = seconds(C.shape[1], fr)
+    figure, axes = new_figure(1, 1, (10.5, 0.62 * len(chosen) + 1.0))
+    ax = axes[0, 0]
+    for place, k in enumerate(chosen):
+        low, high = min(raw[k].min(), C[k].min()), max(raw[k].max(), C[k].max(), 1e-9)
+        scale = 0.85 / max(high - low, 1e-9)
+        base = len(chosen) - 1 - place
+        ax.plot(
+            time,
+            base + (raw[k] - low) * scale,
+            color=COLORS["raw"],
+            lw=0.7,
+            label="raw" if not place else None,
+        )
+        ax.plot(
+            time,
+            base + (C[k] - low) * scale,
+            color=COLORS["line"],
+            lw=1.1,
+            label="denoised" if not place else None,
+        )
+        if spikes is not None:
+            fired = np.flatnonzero(np.asarray(spikes)[k] > 0)
+            ax.vlines(
+                time[fired],
+                base - 0.12,
+                base - 0.02,
+                color=COLORS["second"],
+                lw=0.8,
+                label=None if place else "spikes",
+            )
+    clear_spines(ax, xlabel="time (s)", ylabel="component")
+    ax.set(
+        yticks=np.arange(len(chosen))[::-1] + 0.3,
+        yticklabels=[str(k) for k in chosen],
+        ylim=(-0.25, len(chosen)),
+    )
+    ax.tick_params(axis="y", length=0)
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderaxespad=0)
+    ax.set_title(f"{len(chosen)} of {len(C)} components, each scaled to its own height", loc="left")
+    figure.alt = (
+        f"Traces of {len(chosen)} of {len(C)} components over {C.shape[1] / fr:.0f} s, raw and denoised."
+    )
+    return figure
+
+
+def _clearest(C: np.ndarray, raw: np.ndarray, most: int) -> np.ndarray:
+    """Choose the traces that stand out most from their residual, in the order of the components."""
+    noise = (raw - C).std(axis=1)
+    if len(C) <= most or not noise.any():
+        return np.arange(min(len(C), most))
+    clarity = np.ptp(C, axis=1) / np.maximum(noise, 1e-9)
+    return np.sort(np.argsort(-clarity, kind="stable")[:most])
+
+
+def _no_components() -> LessonFigure:
+    """Say in a figure that there is nothing to draw."""
+    figure, axes = new_figure(1, 1, (6.0, 1.0))
+    axes[0, 0].set_axis_off()
+    axes[0, 0].text(0.5, 0.5, "There are no components to show.", ha="center", va="center")
+    figure.alt = "There are no components to show."
+    return figure
+
+
+@styled
+def deconvolution_figure(
+    trace: Any, denoised: Any, spikes: Any, fr: float, true_spikes: Any = None
+) -> LessonFigure:
+    """
+    Show what deconvolution makes of one trace.
+
+    Parameters
+    ----------
+    trace : array of shape (T,)
+        Raw trace.
+    denoised : array of shape (T,)
+        The calcium signal that was fitted to it.
+    spikes : array of shape (T,)
+        Its jumps.
+    fr : float
+        Frame rate, Hz.
+    true_spikes : array of shape (T,), optional
+        Spikes of the simulation, where they are known.
+
+    Returns
+    -------
+    LessonFigure
+        Raw and denoised trace, and the spikes below.
+    """
+    trace, denoised, spikes = (np.asarray(v, dtype=np.float64).ravel() for v in (trace, denoised, spikes))
+    if not trace.size == denoised.size == spikes.size:
+        raise InputError(
+            explain(
+                "trace, denoised trace and spikes of the same length",
+                f"{trace.size}, {denoised.size} and {spikes.size} frames",
+                "take the same row of C + YrA, C and S",
+            )
+        )
+    time = seconds(trace.size, fr)
+    figure, axes = new_figure(2, 1, (10.0, 3.8), sharex=True, height_ratios=(2, 1))
+    above, below = axes[:, 0]
+    above.plot(time, trace, color=COLORS["raw"], lw=0.8, label="raw trace")
+    above.plot(time, denoised, color=COLORS["line"], lw=1.4, label="denoised: the calcium signal")
+    above.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0)
+    clear_spines(above, ylabel="fluorescence\n(a.u.)")
+    fired = np.flatnonzero(spikes > 0)
+    below.vlines(time[fired], 0, spikes[fired], color=COLORS["second"], lw=1.2, label="estimated")
+    clear_spines(below, xlabel="time (s)", ylabel="spikes (a.u.)")
+    if true_spikes is not None:
+        known = np.flatnonzero(np.asarray(true_spikes).ravel() > 0)
+        top = spikes.max(initial=0.0) or 1.0
+        below.plot(
+            time[known], np.full(known.size, -0.12 * top), "|", color=COLORS["truth"], ms=7, label="true"
+        )
+        below.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0)
+    figure.alt = (
+        f"A raw trace of {trace.size / fr:.0f} s, the calcium signal in it, and its {fired.size} spikes."
+    )
+    return figure
