@@ -1,0 +1,40 @@
+"""
+Sliders for the two choices that decide a result: where to look for cells, and which components to keep.
+
+Each widget is a thin layer: a pure function turns thresholds into a view, a function of
+`workshop_utils.plots` draws it, and the widget joins them. A headless run leaves the figure of the values.
+"""
+
+from __future__ import annotations
+
+from workshop_utils.sliders.decisions import ExplorerView, explorer_view, split_components
+from workshop_utils.sliders.explorer import EvaluationExplorer, evaluation_explorer
+from workshop_utils.sliders.thresholds import (
+    SliderRange,
+    SliderRanges,
+    Thresholds,
+    TunerView,
+    seed_pixels,
+    slider_ranges,
+    suggest_thresholds,
+    tuner_view,
+)
+from workshop_utils.sliders.tuner import CorrPnrTuner, corr_pnr_tuner
+
+__all__ = [
+    "CorrPnrTuner",
+    "EvaluationExplorer",
+    "ExplorerView",
+    "SliderRange",
+    "SliderRanges",
+    "Thresholds",
+    "TunerView",
+    "corr_pnr_tuner",
+    "evaluation_explorer",
+    "explorer_view",
+    "seed_pixels",
+    "slider_ranges",
+    "split_components",
+    "suggest_thresholds",
+    "tuner_view",
+]
