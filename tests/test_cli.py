@@ -17,7 +17,7 @@ from workshop_utils import __version__, cli, runner
 def folder(tmp_path):
     folder = tmp_path / "lessons"
     folder.mkdir()
-    parameters = "movie = 'demo'\nresults = 'results'\nwidth = 3  # px"
+    parameters = "movie = 'demo'\nresults = 'results'\nwidth = 3  # px: 1 = narrow"
     cells = [
         new_markdown_cell("# 1. Look at it"),
         new_code_cell(parameters, metadata={"tags": ["parameters"]}),
@@ -46,6 +46,7 @@ def test_run_prints_a_line_a_step_and_the_report_last(call, tmp_path):
     done = call("--results", "out put", "--engine", "embedded", "-p", "width=4")
     assert done.exit_code == 0, done.output
     assert "[1/1] 01_look: ok, " in done.output
+    assert len(done.output.splitlines()) == 5, "nothing but the movie, the engine, the lesson and the report"
     assert done.output.splitlines()[-1] == str(tmp_path / "out put" / "report.html")
     assert "4\n" in (tmp_path / "out put" / "notebooks" / "01_look.ipynb").read_text().replace("\\n", "\n")
 

@@ -104,7 +104,7 @@ def copy_from_drive(
         return None
     source = mount_drive(mount_point) / Path(drive_folder)
     if not source.is_dir():
-        # Not an error: the demo movie needs no Drive, and a movie in the missing copy is reported when asked for.
+        # Not an error: the demo movie needs no Drive, and a movie missing from the copy is reported later.
         print(_no_folder(source))
         return None
     return copy_folder(source, local_folder).folder

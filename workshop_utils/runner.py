@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import hashlib
 import json
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -242,6 +243,8 @@ def _papermill(step: Step) -> str | None:
     from papermill.exceptions import PapermillExecutionError
     from papermill.execute import remove_error_markers
 
+    # It reads the parameters' comments with a parser of its own and remarks on what that can't parse.
+    logging.getLogger("papermill").setLevel(logging.ERROR)
     escaped = [str(path).replace("{", "{{").replace("}", "}}") for path in (step.source, step.partial)]
     try:
         papermill.execute_notebook(
