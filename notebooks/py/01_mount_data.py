@@ -1,0 +1,230 @@
+# %% [markdown]
+# # 1. Mount the data and look at the movie
+#
+# **You will learn** where your data lives when you work on a borrowed machine, how to set up CaImAn's
+# interface, and how to look at a one-photon movie before you compute anything.
+#
+# **Time:** about 20 minutes. **You need:** nothing. The demo movie comes with the workshop. To use your own
+# movie, change `movie` in the first cell; no other cell has to change.
+#
+# The path through the workshop: **1 mount data** → 2 motion correction → 3 correlation and peak-to-noise →
+# 4 CNMF-E → 5 evaluation → 6 save and load.
+
+# %% tags=["parameters"]
+movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie
+results = "results"  # folder for everything the workshop writes; in Colab best one on Drive, see lesson 1
+frame_rate = 10.0  # frames per second, used where the movie's own rate is not known
+drive_folder = "MyDrive/behavior&calcium-imaging-workshop/data/calcium-imaging-data"  # on Google Drive
+local_folder = "workshop_data"  # copy of that folder on this machine's own disk
+package = (
+    "calcium-workshop"  # what pip installs on a new Colab machine: a name, a wheel file or a git address
+)
+log_level = "WARNING"  # how much to report: "DEBUG", "INFO", "WARNING" or "ERROR"
+log_file = ""  # also write the log to this file; empty: only to the screen
+
+# %% [markdown]
+# ## Install (Colab only, a few seconds)
+#
+# Colab gives you a fresh computer each time, without this workshop on it. The next cell installs it and
+# leaves everything that Colab brought along as it was, so the runtime needs no restart. On your own machine
+# the cell finds the workshop and does nothing.
+
+# %% tags=["colab-only"]
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("workshop_utils") is None:
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
+
+# %% [markdown]
+# ## Set up
+#
+# Numerical libraries like to start one thread for each processor core. CaImAn starts several *processes* as
+# well, and then cores × processes threads compete with each other. So we allow each process one thread.
+# That has to be said **before** NumPy is imported, because the libraries read it only once.
+
+# %%
+import os
+
+for name in ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+# %% [markdown]
+# On a machine with CaImAn the imports would be
+#
+# ```python
+# import caiman as cm
+# from caiman.motion_correction import MotionCorrect
+# from caiman.source_extraction.cnmf import cnmf, params
+# from caiman.source_extraction.cnmf.cnmf import load_CNMF
+# ```
+#
+# Here one line stands for them. It takes CaImAn where it is installed and the workshop's embedded engine
+# where it is not, and says which. **Every line after it is CaImAn code**: you can take it to your lab as it
+# is.
+
+# %%
+import numpy as np
+
+from workshop_utils import colab, logs, players, plots, session, system
+from workshop_utils.engine import cm
+from workshop_utils.files import human_bytes
+
+# %% [markdown]
+# **Logging.** CaImAn reports what it does to the logger called `caiman`. `WARNING` shows only what you
+# should know, `INFO` narrates each step, `DEBUG` is for finding faults. Each line says when, in which file,
+# line and function, and in which process it was written.
+
+# %%
+logger = logs.start(level=log_level, file=log_file or None)
+
+# %% [markdown]
+# **Plotting.** Still figures are drawn by matplotlib; figures you can zoom and click by bokeh and
+# holoviews. Nothing opens a window of its own, so all of it works in a browser.
+
+# %% [markdown]
+# ## Mount Drive and copy the data
+#
+# A Colab machine is temporary: what is on its disk is gone when you close it. Google Drive stays. But Drive
+# is slow, so we copy the movie from Drive to the local disk once, read it there, and write the results back
+# to Drive.
+#
+# In Colab the cell asks for your permission, mounts Drive and copies the folder `drive_folder`. If the copy
+# is already there it goes on. Anywhere else it just says that there is no Drive and goes on: the movie is
+# then a local file, a name from the registry (such as `data_endoscope.tif`, downloaded once), or the demo
+# movie.
+
+# %%
+data_folder = colab.copy_from_drive(drive_folder, local_folder)
+
+# %% [markdown]
+# ## Open the session
+#
+# A *session* is the folder in which the lessons keep what they make, so that each lesson finds what the
+# ones before it left. In Colab every notebook runs on a machine of its own, so put that folder on Drive,
+# with the same line in the first cell of each lesson: `results =
+# "/content/drive/MyDrive/workshop_results"`. The copied movie is opened with `movie = "workshop_data"`, or
+# straight from Drive, more slowly, with its path there.
+
+# %%
+if "/content/drive" in f"{movie} {results}":  # Colab: something is on Google Drive
+    colab.mount_drive()
+s = session.start(results, movie)
+fr = s.frame_rate or frame_rate
+print(f"movie:   {s.movie}\nresults: {s.folder}\nrate:    {fr:g} frames per second")
+
+# %% [markdown]
+# ## Load the movie
+#
+# `cm.load` reads TIFF, AVI, HDF5, NumPy and other files, and returns an array of **frames × rows ×
+# columns**. The frame rate is *not* read from the file: you have to give it. A wrong rate makes every time
+# and every decay constant wrong, so look it up in your recording's notes.
+
+# %%
+movie_raw = cm.load(str(s.movie), fr=fr)
+T, rows, columns = movie_raw.shape
+print(f"{T} frames of {rows} x {columns} pixels, {movie_raw.dtype}")
+print(f"{T / fr:.0f} s at {fr:g} frames per second")
+print(f"{human_bytes(movie_raw.nbytes)} in memory, {human_bytes(s.movie.stat().st_size)} on disk")
+
+# %% [markdown]
+# ## Watch it
+#
+# Watch for motion (does everything jump together?), for cells (small spots that flash), and for what is
+# neither. The contrast control sets which brightness is black and which is white.
+
+# %%
+players.play([movie_raw], fr=fr, titles=["raw movie"])
+
+# %% [markdown]
+# **What a one-photon background looks like.** A one-photon microscope lights the whole depth of the tissue,
+# so a cell's light lies on top of a much stronger glow:
+#
+# - *out-of-focus glow*: wide, soft clouds from cells above and below the focus, which flicker like cells
+#   do;
+# - *blood flow*: dark vessels whose edges shimmer as blood cells pass;
+# - *slow drift*: the whole field gets brighter or, as the dye bleaches, darker over minutes.
+#
+# The frames below are the same field at several times. The curve is the mean brightness: ideally flat.
+
+# %% tags=["report"]
+plots.movie_frames(movie_raw, fr)
+
+# %% [markdown]
+# The same light, divided by how fast it changes: what is always there, what drifts, and what flickers.
+# Cells are in the fast part, and so are vessels and everything that moves.
+
+# %%
+plots.background_figure(movie_raw, fr)
+
+# %% [markdown]
+# ## Two pictures of the whole movie
+#
+# - The **maximum projection** shows each pixel's brightest moment. Bright background and noise show up too.
+# - The **local correlation image** shows how well each pixel goes up and down together with its eight
+#   neighbours. A cell covers many pixels that flash together, so it stands out even where it is not bright.
+#
+# *Good:* round spots of the size of a cell in the right picture. *Bad:* doubled or smeared spots (motion,
+# lesson 2), or a picture that is bright everywhere (background, lesson 3).
+
+# %% tags=["report"]
+max_projection = np.max(movie_raw, axis=0)
+correlation = cm.local_correlations(movie_raw, swap_dim=False)
+correlation[np.isnan(correlation)] = 0  # a constant pixel has no correlation
+plots.summary_pair(max_projection, correlation)
+
+# %% [markdown]
+# ## Will it fit?
+#
+# Motion correction writes one corrected copy of the movie to disk and a second one, sorted for reading
+# pixel by pixel. Both hold 4 bytes a pixel and frame, whatever the original had.
+
+# %%
+print(system.machine(s.folder))
+print(system.will_it_fit(movie_raw.shape, s.folder))
+
+# %%
+s.record("movie", path=s.movie, shape=[T, rows, columns], fr=fr)
+
+# %% [markdown]
+# ## Exercise
+#
+# `movie_raw.resize(1, 1, 0.5)` averages pairs of frames. How many frames per second has the new movie? Set
+# `my_rate`.
+#
+# *Hint:* the attribute `fr` of a movie is its frame rate.
+
+# %%
+binned = movie_raw.resize(1, 1, 0.5)
+
+
+def is_right(rate):
+    return rate == binned.fr
+
+
+my_rate = None  # your answer
+print("Fill in my_rate and run this cell again." if my_rate is None else f"right: {is_right(my_rate)}")
+
+# %% tags=["solution"]
+# Half as many frames in the same time. The movie knows its rate.
+print("The solution is right:", is_right(binned.fr))
+
+# %% [markdown]
+# ## Recap
+#
+# - Drive keeps, the local disk is fast: copy once, compute locally, write the results back.
+# - A movie is frames × rows × columns, and you have to know its frame rate.
+# - One-photon movies have a background that is stronger than the cells.
+# - The correlation image shows cells that the maximum projection hides.
+#
+# ## When it goes wrong
+#
+# - *The movie is not found:* the message lists the movies beside the path you gave. Mind capital letters.
+# - *Drive asks again and again:* use the account that holds the workshop folder; add a shortcut to "My
+#   Drive".
+# - *The kernel dies while loading:* the movie is larger than the memory. Load a part with `cm.load(path,
+#   subindices=slice(0, 1000))`, or bin the recording first.
+# - *The movie plays far too fast or slow:* `frame_rate` is wrong.
+#
+# Next: **2 motion correction**.

@@ -1,0 +1,358 @@
+# %% [markdown]
+# # 2. Motion correction
+#
+# **You will learn** to remove the movement of the brain from a one-photon movie, to choose the one
+# parameter that decides whether that works, and to notice when it has failed without an error.
+#
+# **Time:** about 35 minutes. **You need:** a movie; lesson 1 is not needed on this machine.
+
+# %% tags=["parameters"]
+movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie
+results = "results"  # folder for everything the workshop writes; in Colab best one on Drive, see lesson 1
+motion_correct = True  # False: the movie is already corrected, only make the memory map
+pw_rigid = False  # use the piecewise-rigid correction for the result (both are shown)
+gSig_filt = 6  # width of the spatial high-pass filter in pixels, as chosen from the comparison below
+max_shift = 5  # largest movement allowed, pixels
+strides = 48  # piecewise rigid: distance between patch starts, pixels
+overlaps = 24  # piecewise rigid: overlap of neighbouring patches, pixels
+max_deviation_rigid = 3  # piecewise rigid: how far a patch may deviate from the whole frame, pixels
+frame_rate = 10.0  # frames per second, used where the movie's own rate is not known
+decay_time = 0.4  # how long a typical calcium transient lasts, seconds
+package = (
+    "calcium-workshop"  # what pip installs on a new Colab machine: a name, a wheel file or a git address
+)
+
+# %% tags=["colab-only"]
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("workshop_utils") is None:
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
+
+# %% [markdown]
+# With CaImAn the engine line below would be
+#
+# ```python
+# import caiman as cm
+# from caiman.motion_correction import MotionCorrect
+# from caiman.source_extraction.cnmf import params
+# ```
+
+# %%
+import os
+
+for name in ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+from pathlib import Path
+
+import numpy as np
+
+from workshop_utils import colab, players, plots, scoring, session
+from workshop_utils.engine import MotionCorrect, cm, params
+from workshop_utils.files import replacing
+
+# %%
+if "/content/drive" in f"{movie} {results}":  # Colab: something is on Google Drive
+    colab.mount_drive()
+s = session.start(results, movie)
+os.environ["CAIMAN_TEMP"] = str(s.folder)  # CaImAn writes its working files here
+fname = str(s.movie)
+fr = s.frame_rate or frame_rate
+
+# %% [markdown]
+# ## Workers
+#
+# CaImAn spreads work over several workers. `dview` is the handle to them, which you pass to every step that
+# can use it; `n_processes` is their number: one less than the processor cores unless you say otherwise, so
+# that the machine stays usable. Close old workers before you start new ones: forgotten workers hold memory.
+
+# %%
+if "dview" in globals():  # this cell was run before
+    cm.stop_server(dview=globals()["dview"])
+_, dview, n_processes = cm.cluster.setup_cluster(backend="multiprocessing", n_processes=None)
+print(f"{n_processes} worker(s)")
+
+# %% [markdown]
+# ## Parameters
+#
+# All parameters live in one `CNMFParams` object, in groups. Later lessons extend it with `change_params`.
+#
+# | parameter | value | meaning |
+# |---|---|---|
+# | `fr` | 10 | frames per second |
+# | `decay_time` | 0.4 | length of a typical transient, s |
+# | `pw_rigid` | False | False: shift each frame as a whole; True: shift patches of it differently |
+# | `gSig_filt` | (3, 3) | width of the spatial high-pass filter, px: a **first guess** that we test below |
+# | `max_shifts` | (5, 5) | largest shift, px, rows and columns |
+# | `strides` | (48, 48) | piecewise rigid: distance between patches, px |
+# | `overlaps` | (24, 24) | piecewise rigid: overlap, px, so that a patch is 72 px wide |
+# | `max_deviation_rigid` | 3 | piecewise rigid: largest deviation of a patch from the rigid shift, px |
+# | `border_nan` | 'copy' | what to put where a shift uncovers the edge: a copy of the last true pixels |
+
+# %%
+motion_parameters = {
+    "pw_rigid": False,
+    "gSig_filt": (3, 3),
+    "max_shifts": (max_shift, max_shift),
+    "strides": (strides, strides),
+    "overlaps": (overlaps, overlaps),
+    "max_deviation_rigid": max_deviation_rigid,
+    "border_nan": "copy",
+}
+data_parameters = {"fnames": [fname], "fr": fr, "decay_time": decay_time}
+opts = params.CNMFParams(params_dict={"data": data_parameters, "motion": motion_parameters})
+
+# %% [markdown]
+# ## Why filter first?
+#
+# Motion correction compares each frame with a *template* (an average frame) and finds the shift at which
+# the two match best. In one-photon data the strongest thing in every frame is the glow, which stays with
+# the microscope and not with the tissue, and which is so smooth that it fits almost anywhere. So the frames
+# are first **high-pass filtered**: each pixel minus a local mean. What is left are edges of vessels and
+# cells, which move with the tissue.
+#
+# `gSig_filt` is the width of that filter, in pixels. Structures much wider than it are removed. *Good:*
+# vessels and cells stand out against flat grey. *Bad:* only noise is left (too small) or the glow is still
+# there (too large).
+
+# %%
+movie_raw = cm.load(fname, fr=fr)
+frame = np.asarray(movie_raw[len(movie_raw) // 2], dtype=np.float32)
+widths = (3, 6, 11, 60)  # the first guess, two wider ones and a huge one
+filtered = [cm.motion_correction.high_pass_filter_space(frame, gSig_filt=(g, g)) for g in widths]
+plots.filter_preview(frame, filtered, widths)
+
+# %% [markdown]
+# ## Which width?
+#
+# We correct the movie with each width (of a long movie only the first 2000 frames). No value raises an
+# error: a wrong one **fails silently**. On the demo movie the true motion is known, so the first column is
+# the error, in pixels RMS. Real data has no such answer key; there you have to go by the other columns:
+#
+# - *agreement*: mean correlation of the frames with their mean image. Correction should raise it;
+# - *crispness*: strength of the edges in the mean image. Movement blurs them, so correction should raise it
+#   too;
+# - *range*: size of the shifts. Nearly zero, or always at the limit, means that nothing sensible was
+#   matched;
+# - *jitter*: median step from one frame to the next. Tissue jitters too, but of two settings that are equal
+#   otherwise, believe the calmer one: shifts that follow noise jump about.
+
+
+# %%
+def run(source, **changes):
+    mc = MotionCorrect(source, dview=dview, **{**opts.get_group("motion"), **changes})
+    mc.motion_correct(save_movie=True)
+    return mc
+
+
+def quality(frames):
+    image = np.mean(frames, axis=0, dtype=np.float64)
+    sample = frames[:: len(frames) // 300 + 1]
+    agreement = np.mean([np.corrcoef(f.ravel(), image.ravel())[0, 1] for f in sample])
+    return agreement, np.linalg.norm(np.gradient(image))
+
+
+# %%
+def describe(label, shifts, frames):
+    error = scoring.shift_error(shifts, known) if s.truth else np.nan
+    span, jitter = np.ptp(shifts, axis=0).max(), np.median(np.linalg.norm(np.diff(shifts, axis=0), axis=1))
+    agreement, crispness = quality(frames)
+    print(f"{label:>16} {error:9.2f} {agreement:10.4f} {crispness:10.2f} {span:9.1f} {jitter:10.2f}")
+
+
+title = f"{'':>16} {'error px':>9} {'agreement':>10} {'crispness':>10} {'range px':>9} {'jitter px':>10}"
+trial = fname if len(movie_raw) <= 2000 else movie_raw[:2000]
+known = s.truth.shifts[:2000] if s.truth else None
+
+# %%
+tried = {"before": np.zeros((len(movie_raw[:2000]), 2))}
+print(title)
+describe("before", tried["before"], movie_raw[:2000])
+for g in widths if motion_correct else ():
+    mc = run(trial, gSig_filt=(g, g))
+    tried[f"gSig_filt {g}"] = shifts = np.array(mc.shifts_rig)
+    describe(f"gSig_filt {g}", shifts, cm.load(mc.mmap_file[0]))
+if s.truth is None:
+    print("The true motion of this movie is not known, so there is no error: go by the other columns.")
+
+# %% tags=["report"]
+plots.shift_comparison(tried, fr, truth=known)
+
+# %% [markdown]
+# **Read the table.** The good widths are those with the highest agreement and crispness, and neighbouring
+# good widths find nearly the same shifts. On the demo movie 3, 6 and 11 do: their errors are about 0.2 px.
+# With 60 the glow stays in. That raises no error, and its shifts look like shifts, but agreement and
+# crispness fall *below those of the uncorrected movie*: that is how you would notice without the truth.
+# (The embedded engine also writes a warning when a correction leaves the frames no more alike; CaImAn says
+# nothing.)
+#
+# In dim recordings it is the small widths that fail, because they leave only noise; compare the filtered
+# frames above. So take a width from the middle of the good ones: 6 here, rather than the first guess 3.
+#
+# Now put the chosen width into the parameters. It is the lesson's parameter `gSig_filt`.
+
+# %%
+opts.change_params({"motion": {"gSig_filt": (gSig_filt, gSig_filt), "pw_rigid": pw_rigid}})
+print("gSig_filt =", opts.motion["gSig_filt"])
+
+# %% [markdown]
+# ## Rigid or piecewise rigid?
+#
+# *Rigid* shifts each frame as a whole. *Piecewise rigid* cuts it into overlapping patches and shifts each
+# by its own amount: right where the tissue is stretched, but each patch holds less to go by, so it is more
+# easily misled. Take rigid unless the piecewise-rigid result is clearly better. Its shifts are one number a
+# patch; the table shows their mean over patches.
+#
+# *Good:* the patches' curves in the figure stay close to their mean. *Bad:* single patches that run away.
+
+# %%
+print(title)
+for piecewise in (False, True) if motion_correct else ():
+    mc = run(trial, pw_rigid=piecewise)
+    parts = (mc.x_shifts_els, mc.y_shifts_els) if piecewise else ()
+    shifts = np.stack([np.mean(part, axis=1) for part in parts], axis=1) if parts else np.array(mc.shifts_rig)
+    describe("piecewise rigid" if piecewise else "rigid", shifts, cm.load(mc.mmap_file[0]))
+plots.patch_shifts_plot(*parts, fr) if motion_correct else print("The movie is already corrected.")
+
+# %% [markdown]
+# ## Correct the movie
+#
+# Now the whole movie. The shifts are *estimated* on filtered frames but *applied* to the original ones:
+# what you analyse later is never the filtered movie. With `motion_correct = False` this step is left out.
+#
+# `border_px` is the width of the edge that has no data of its own because a shift uncovered it. With
+# `border_nan='copy'` it is filled with its neighbours' values and can stay in.
+
+# %%
+if motion_correct:
+    mc = run(fname)
+    shifts, corrected = np.array(mc.shifts_rig), mc.mmap_file
+    template = mc.total_template_els if pw_rigid else mc.total_template_rig
+    border_px = 0 if opts.motion["border_nan"] == "copy" else mc.border_to_0
+else:
+    shifts, corrected = np.zeros((len(movie_raw), 2)), [fname]
+    template, border_px = np.mean(movie_raw, axis=0), 0
+print(f"largest shift {np.abs(shifts).max():.1f} px of {max_shift} allowed; border {border_px} px")
+
+# %% [markdown]
+# **Shifts against time**, as (rows, columns), and as what was *applied*: minus the movement. *Good:*
+# movement around a steady value, well inside the limits. *Bad:* a flat line at zero (nothing was matched),
+# or a curve that sticks to the limit (raise `max_shift`). Where the truth is known, it is drawn as well.
+
+# %% tags=["report"]
+plots.shifts_plot(shifts, fr, truth=s.truth.shifts if s.truth else None)
+
+# %% [markdown]
+# **The template**, high-pass filtered as the frames were. *Good:* sharp vessels or cells. *Bad:* fog.
+
+# %%
+plots.template_figure(template)
+
+# %% [markdown]
+# ## Memory map
+#
+# The next steps read the movie pixel by pixel, the whole time course of each. A *memory map* is a file that
+# can be used like an array, of which only the parts you touch are read. The order of its numbers decides
+# what is quick:
+#
+# - **order F** (what motion correction writes): one frame after the other, quick to read by *frame*;
+# - **order C**: the whole time course of one pixel after the other, quick to read by *pixel*. CNMF-E wants
+#   this one.
+#
+# The file name says all that is needed to read it: `..._d1_ROWS_d2_COLUMNS_d3_1_order_C_frames_T.mmap`. The
+# file itself is bare numbers, so **never rename it**.
+
+# %%
+fname_new = cm.save_memmap(corrected, base_name="memmap", order="C", border_to_0=border_px, dview=dview)
+print(fname_new)
+
+# %% [markdown]
+# `Yr` is the movie as pixels × frames. The last line gives it back its shape, frames × rows × columns,
+# without copying. Pixels are counted down the columns first, hence `order="F"` here, whatever the order of
+# the file.
+
+# %%
+Yr, dims, T = cm.load_memmap(fname_new)
+images = Yr.T.reshape((T,) + dims, order="F")
+print(f"Yr {Yr.shape}, images {images.shape}, {images.dtype}")
+
+# %%
+with replacing(s.path("motion.npz")) as temporary:
+    np.savez(temporary, shifts=shifts, template=template)
+s.record("motion", memmap=Path(fname_new), shifts=s.path("motion.npz"), border=int(border_px), fr=fr)
+print("parameters kept in", s.save_params(opts))
+
+# %% [markdown]
+# ## Before and after
+#
+# *Good:* spots and vessels get smaller and sharper from left to right, and the correlation inside cells
+# rises, because each pixel now stays on the same piece of tissue. *Bad:* no difference, or worse: doubled
+# spots, bright edges along vessels.
+
+# %% tags=["report"]
+correlations = [np.nan_to_num(cm.local_correlations(m, swap_dim=False)) for m in (movie_raw, images)]
+maxima = [np.max(m, axis=0) for m in (movie_raw, images)]
+plots.before_after(maxima[0], correlations[0], maxima[1], correlations[1])
+
+# %% tags=["report"]
+before, after = quality(movie_raw), quality(images)
+if s.truth:
+    print(f"remaining motion: {scoring.shift_error(shifts, s.truth.shifts):.2f} px RMS, against the truth")
+measures = ("agreement with the mean image", "crispness of the mean image")
+plots.motion_quality(dict(zip(measures, zip(before, after))))
+
+# %%
+players.play([movie_raw, images], fr=fr, titles=["before", "after"])
+
+# %% [markdown]
+# ## Exercise
+#
+# Which single frame moved most? Set `my_frame` to its number.
+#
+# *Hint:* `np.linalg.norm(shifts - np.median(shifts, axis=0), axis=1)` is how far each frame is from the
+# usual place.
+
+# %%
+distance = np.linalg.norm(shifts - np.median(shifts, axis=0), axis=1)
+
+
+def is_right(frame):
+    return bool(np.isclose(distance[frame], distance.max()))
+
+
+my_frame = None  # your answer
+print("Fill in my_frame and run this cell again." if my_frame is None else f"right: {is_right(my_frame)}")
+
+# %% tags=["solution"]
+# The position of the largest distance.
+print("The solution is right:", is_right(np.argmax(distance)))
+
+# %% [markdown]
+# ## Close the workers
+
+# %%
+cm.stop_server(dview=dview)
+
+# %% [markdown]
+# ## Recap
+#
+# - One-photon frames are high-pass filtered before they are compared, because the glow doesn't move with
+#   the tissue.
+# - A wrong `gSig_filt` fails silently. Try several, and compare agreement, crispness and the shifts
+#   themselves.
+# - Shifts are applied to the original movie.
+# - CNMF-E reads a memory map of order C, whose name describes it.
+#
+# ## When it goes wrong
+#
+# - *Shifts are flat at zero:* the filter left the glow in. Lower `gSig_filt`.
+# - *Shifts jitter in every frame, and the movie looks shaken:* the filter left only noise. Raise
+#   `gSig_filt`.
+# - *Shifts stick to the limit:* raise `max_shift`; if they follow, cut out the frames in which the focus
+#   was lost.
+# - *The movie was corrected elsewhere:* set `motion_correct = False`.
+# - *Disk full:* each run writes a copy of the movie. Lesson 6 lists the working files and deletes them.
+#
+# Next: **3 correlation and peak-to-noise**.

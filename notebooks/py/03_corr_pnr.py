@@ -1,0 +1,232 @@
+# %% [markdown]
+# # 3. Correlation and peak-to-noise
+#
+# **You will learn** what the correlation image and the peak-to-noise image are, how the two thresholds on
+# them decide where CNMF-E looks for cells, and how to choose them with sliders.
+#
+# **Time:** about 35 minutes. **You need:** the memory map from lesson 2 in the results folder.
+
+# %% tags=["parameters"]
+movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie
+results = "results"  # folder for everything the workshop writes; in Colab best one on Drive, see lesson 1
+gSig = 3  # width (sigma) of a cell in pixels: about a quarter of its diameter
+min_corr = 0.85  # smallest local correlation of a seed pixel, 0 to 1
+min_pnr = 12.0  # smallest peak-to-noise ratio of a seed pixel
+package = (
+    "calcium-workshop"  # what pip installs on a new Colab machine: a name, a wheel file or a git address
+)
+
+# %% tags=["colab-only"]
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("workshop_utils") is None:
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
+
+# %% [markdown]
+# With CaImAn the engine line below would be
+#
+# ```python
+# import caiman as cm
+# ```
+
+# %%
+import os
+
+for name in ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+import numpy as np
+
+from workshop_utils import colab, plots, scoring, session, sliders
+from workshop_utils.engine import cm
+from workshop_utils.files import replacing
+
+# %%
+if "/content/drive" in f"{movie} {results}":  # Colab: something is on Google Drive
+    colab.mount_drive()
+s = session.start(results, movie)
+motion = s.need("motion")
+opts = s.load_params()
+Yr, dims, T = cm.load_memmap(str(motion["memmap"]))
+images = Yr.T.reshape((T,) + dims, order="F")
+print(f"{T} frames of {dims[0]} x {dims[1]} pixels at {opts.data['fr']:g} frames per second")
+
+# %% [markdown]
+# ## How big is a cell?
+#
+# `gSig` is the width of a cell as the sigma of a Gaussian, in pixels: about a quarter of the cell's
+# diameter. Before anything else, every frame is filtered with a kernel of that width: a Gaussian bump minus
+# its mean over a disk. It sums to zero, so even brightness gives zero, and whatever has the size of a cell
+# stands out.
+#
+# *Good:* the bump of the kernel is about as wide as your cells.
+
+# %%
+plots.kernel_figure(gSig)
+
+# %% [markdown]
+# ## The two images
+#
+# From the filtered movie, for each pixel:
+#
+# - **local correlation** (`cn`, 0 to 1): does it go up and down with its eight neighbours? High inside
+#   cells;
+# - **peak-to-noise ratio** (`pnr`): its highest peak divided by its noise. High where something fired
+#   strongly.
+#
+# A cell is high in *both*. Noise can have one lucky peak, but not together with its neighbours; a patch of
+# background can be correlated, but has no sharp peaks. Of a long movie every `step`-th frame is enough.
+
+# %%
+step = max(1, T // 3000)
+cn, pnr = cm.summary_images.correlation_pnr(images[::step], gSig=gSig, swap_dim=False)
+cn, pnr = np.nan_to_num(cn), np.nan_to_num(pnr, posinf=0.0)
+print(f"1 in {step} frames used; cn up to {cn.max():.2f}, pnr up to {pnr.max():.0f}")
+
+# %% [markdown]
+# ## First guess
+#
+# We look for *seeds*: local maxima of the product `cn` × `pnr` among the pixels that pass both thresholds.
+# Each seed is where CNMF-E starts a cell. The usual first guess is `min_corr` 0.8 and `min_pnr` 10.
+
+# %% tags=["report"]
+seeds = sliders.seed_pixels(cn, pnr, gSig, 0.8, 10)
+plots.corr_pnr_figure(cn, pnr, 0.8, 10, seeds, truth=s.truth, radius=2 * gSig)
+
+# %% [markdown]
+# **Where do the thresholds lie among all pixels?** *Good:* a threshold to the right of the big heap, which
+# is the background, and to the left of the tail, which is cells.
+
+# %%
+plots.histograms(cn, pnr, 0.8, 10)
+
+# %% [markdown]
+# ## Write the choice into the parameters
+#
+# Refined from the first guess: `min_corr` 0.85 and `min_pnr` 12, the lesson's parameters in the first cell.
+# `gSiz` is the half-width of the box in which a cell is looked at, `2 * gSig + 1` pixels. This is the code
+# way; the sliders below start from these values and write theirs to the same place when you press the
+# button.
+
+# %%
+opts.change_params(
+    {
+        "init": {
+            "gSig": (gSig, gSig),
+            "gSiz": (2 * gSig + 1, 2 * gSig + 1),
+            "min_corr": min_corr,
+            "min_pnr": min_pnr,
+        }
+    }
+)
+print("parameters kept in", s.save_params(opts))
+
+# %% [markdown]
+# ## Tune
+#
+# Move the sliders and watch what survives and where the seeds are. Take **lower** thresholds than look
+# right: a false positive can be thrown out in lesson 5, but a cell that never got a seed can't be
+# recovered. The button writes the three values into the parameters and keeps them for the next lessons.
+#
+# *Good:* nearly every spot that you would call a cell has one seed. *Bad:* seeds along vessels, in the
+# empty background (too low); obvious cells without a seed (too high).
+
+# %%
+sliders.corr_pnr_tuner(images[::step], cn, pnr, opts, session=s, truth=s.truth)
+
+# %% [markdown]
+# ## The same with holoviews
+#
+# CaImAn's own viewer shows the two images with linked histograms: select a region, and the histograms show
+# only its pixels. (In a desktop window, `inspect_correlation_pnr` offers the same with Qt or another window
+# toolkit.)
+
+# %%
+cm.utils.visualization.nb_inspect_correlation_pnr(cn, pnr)
+
+# %% [markdown]
+# ## Too wide a filter
+#
+# What happens when `gSig` is too large? With 6, twice the first value, the kernel spans several cells.
+# Neighbours melt into one spot, seeds come to lie between cells, and cells beside a bright one get none.
+# (If your cells are wider than the demo's, 6 may be just right: compare the spots with what you saw in the
+# movie.)
+
+# %%
+cn_wide, pnr_wide = cm.summary_images.correlation_pnr(images[::step], gSig=6, swap_dim=False)
+seeds_wide = sliders.seed_pixels(cn_wide, pnr_wide, 6, 0.8, 10)
+print(f"seeds: {len(seeds)} with gSig {gSig}, {len(seeds_wide)} with gSig 6")
+plots.corr_pnr_figure(cn_wide, pnr_wide, 0.8, 10, seeds_wide, truth=s.truth, radius=2 * gSig)
+
+# %% [markdown]
+# ## Score the choices
+#
+# The simulated demo movie has an answer key: a seed within a cell's radius is a *hit*, a cell without a
+# seed is *missed*, a seed without a cell is *false*. Your own movie has none; there you see only the number
+# of seeds.
+
+# %%
+width = opts.init["gSig"][0]
+if width != gSig:  # the sliders chose another width
+    cn, pnr = cm.summary_images.correlation_pnr(images[::step], gSig=width, swap_dim=False)
+chosen = (cn, pnr, width, opts.init["min_corr"], opts.init["min_pnr"])
+choices = {"first guess": (cn, pnr, width, 0.8, 10), "chosen": chosen}
+for label, choice in {**choices, "too wide": (cn_wide, pnr_wide, 6, 0.8, 10)}.items():
+    seeds = sliders.seed_pixels(*choice)
+    line = "{:>12}: gSig {}, min_corr {:.2f}, min_pnr {:g}".format(label, *choice[2:])
+    score = f"; {scoring.score_seeds(seeds, s.truth, radius=2 * width)}" if s.truth else ""
+    print(f"{line}: {len(seeds)} seeds{score}")
+
+# %% [markdown]
+# On the demo movie the first guess and the refined values hit nearly all cells, and no seed is false; with
+# the wide filter more cells are missed and some seeds are false. Several seeds in one cell do no harm: once
+# the best of them has become a cell, the others have lost their signal.
+
+# %% tags=["report"]
+seeds = sliders.seed_pixels(*chosen)
+plots.corr_pnr_figure(cn, pnr, *chosen[3:], seeds, truth=s.truth, radius=2 * width)
+
+# %%
+with replacing(s.path("summary_images.npz")) as temporary:
+    np.savez(temporary, cn=cn, pnr=pnr)
+s.record("summary_images", images=s.path("summary_images.npz"), seeds=len(seeds))
+
+# %% [markdown]
+# ## Exercise
+#
+# How many pixels pass both thresholds of the chosen values? Set `my_count`.
+#
+# *Hint:* `(cn >= 0.8)` is an image of True and False; `&` joins two of them, and `np.sum` counts the True.
+
+
+# %%
+def is_right(count):
+    return count == np.count_nonzero((cn >= chosen[3]) & (pnr >= chosen[4]))
+
+
+my_count = None  # your answer
+print("Fill in my_count and run this cell again." if my_count is None else f"right: {is_right(my_count)}")
+
+# %% tags=["solution"]
+# chosen[3] is min_corr, chosen[4] is min_pnr.
+print("The solution is right:", is_right(np.sum((cn >= chosen[3]) & (pnr >= chosen[4]))))
+
+# %% [markdown]
+# ## Recap
+#
+# - A cell is where a pixel correlates with its neighbours *and* has peaks well above its noise.
+# - Seeds are local maxima of the product among the pixels that pass both thresholds.
+# - Rather too low than too high: what has no seed is lost.
+# - Too wide a `gSig` melts neighbours together.
+#
+# ## When it goes wrong
+#
+# - *No seeds at all:* the message on top of the figure gives the largest values; set the thresholds below
+#   them.
+# - *Both images are bright along vessels or edges:* motion is left. Go back to lesson 2.
+# - *A bright frame around the image:* the border has no data of its own; see `border_nan` in lesson 2.
+# - *Seeds everywhere:* `gSig` is smaller than your cells, or the thresholds are too low.
+#
+# Next: **4 CNMF-E**.

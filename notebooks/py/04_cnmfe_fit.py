@@ -1,0 +1,313 @@
+# %% [markdown]
+# # 4. CNMF-E: finding the cells
+#
+# **You will learn** what CNMF-E does, why one-photon data needs its ring model of the background, what each
+# parameter means, and how to look at what came out.
+#
+# **Time:** about 40 minutes. **You need:** what lessons 2 and 3 left in the results folder.
+
+# %% tags=["parameters"]
+movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie
+results = "results"  # folder for everything the workshop writes; in Colab best one on Drive, see lesson 1
+rf = 40  # half the width of a patch, pixels
+stride = 20  # overlap of neighbouring patches, pixels
+merge_thr = 0.7  # merge overlapping components whose traces correlate more than this
+p = 1  # order of the calcium dynamics: 1 = instant rise, exponential decay
+tsub = 2  # average this many frames during initialisation
+ssub = 1  # average this many pixels, in each direction, during initialisation
+ssub_B = 2  # the same, for the background
+ring_size_factor = 1.4  # radius of the ring, in units of gSiz
+package = (
+    "calcium-workshop"  # what pip installs on a new Colab machine: a name, a wheel file or a git address
+)
+
+# %% tags=["colab-only"]
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("workshop_utils") is None:
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
+
+# %% [markdown]
+# With CaImAn the engine line below would be
+#
+# ```python
+# import caiman as cm
+# from caiman.source_extraction import cnmf
+# ```
+
+# %%
+import copy
+import os
+
+for name in ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+import time
+
+import numpy as np
+from IPython.display import display
+
+from workshop_utils import colab, players, plots, scoring, session
+from workshop_utils.engine import cm, cnmf
+
+# %%
+if "/content/drive" in f"{movie} {results}":  # Colab: something is on Google Drive
+    colab.mount_drive()
+s = session.start(results, movie)
+os.environ["CAIMAN_TEMP"] = str(s.folder)  # CaImAn writes its working files here
+motion = s.need("motion")
+summary = np.load(s.need("summary_images")["images"])
+cn, pnr = summary["cn"], summary["pnr"]
+opts = s.load_params()
+fr, gSig = opts.data["fr"], opts.init["gSig"][0]
+Yr, dims, T = cm.load_memmap(str(motion["memmap"]))
+images = Yr.T.reshape((T,) + dims, order="F")
+print(f"{T} frames of {dims[0]} x {dims[1]} pixels; gSig {gSig}")
+
+# %% [markdown]
+# ## CNMF in one picture
+#
+# A movie, with its pixels in a column and time in a row, is a matrix **Y** (pixels × frames). CNMF writes
+# it as
+#
+# $$Y \;=\; A\,C \;+\; B \;+\; \text{noise}$$
+#
+# - **A**, *footprints*: where each component is (pixels × components);
+# - **C**, *traces*: how bright each one is over time (components × frames);
+# - **S**, *spikes*: the jumps of C, found by undoing the decay of the calcium signal (*deconvolution*);
+# - **B**, *background*: everything that belongs to no cell.
+#
+# Nothing in A or C is negative, and footprints are small. CNMF improves A, C and B in turn, each with the
+# others held still.
+#
+# **Why one-photon data needs CNMF-E.** In two-photon data, B is one or two dim images that vary in time. In
+# one-photon data it is stronger than the cells and different everywhere, and hides them. CNMF-E ("E" for
+# microendoscopic) uses that the background is *smooth*: what it does at a pixel can be predicted from the
+# pixels on a **ring** around it, wide enough that no cell lies on both.
+#
+# The figure below was made from your movie: a pixel inside a cell, its ring, what the ring predicts for the
+# pixel, and what is left. *Good:* slow swings vanish, and the cell's transients remain.
+
+# %%
+center = np.unravel_index(np.argmax(cn * pnr), dims)
+radius = ring_size_factor * opts.init["gSiz"][0]
+plots.ring_figure(images, center, radius, fr=fr)
+
+# %% [markdown]
+# ## Parameters
+#
+# | key | value | meaning |
+# |---|---|---|
+# | `p` | 1 | order of the calcium dynamics: 1 for instant rise and exponential decay, 2 if you see the rise |
+# | `K` | None | largest number of components a patch; None: as many as there are seeds |
+# | `gSig` | (3, 3) | width of a cell, px (from lesson 3) |
+# | `gSiz` | 2*gSig+1 | half-width of the box around a cell, px |
+# | `min_corr`, `min_pnr` | lesson 3 | thresholds for seeds |
+# | `merge_thr` | 0.7 | overlapping components whose traces correlate more than this are merged |
+# | `rf` | 40 | half the width of a patch, px; the movie is worked on patch by patch |
+# | `stride` | 20 | overlap of neighbouring patches, px |
+# | `tsub`, `ssub` | 2, 1 | averaging in time and space during initialisation: faster, less noise |
+# | `nb` | 0 | background components; **0 switches the ring model on** |
+# | `nb_patch` | 0 | the same within a patch |
+# | `low_rank_background` | None | for the ring model: keep the whole background |
+# | `method_init` | 'corr_pnr' | seeds from correlation and peak-to-noise: the one-photon way |
+# | `only_init` | True | within a patch run the initialisation, which already iterates everything once |
+# | `method_deconvolution` | 'oasis' | fast algorithm for C and S |
+# | `update_background_components` | True | estimate the background again after the cells |
+# | `normalize_init` | False | do not divide by the mean image: that would enhance the dim edge |
+# | `center_psf` | True | filter with the kernel of lesson 3, which sums to zero |
+# | `ssub_B` | 2 | averaging in space for the background, which is smooth anyway |
+# | `ring_size_factor` | 1.4 | radius of the ring, in units of `gSiz` |
+# | `del_duplicates` | True | drop a component that two patches found |
+# | `border_pix` | lesson 2 | pixels at the edge to leave out |
+#
+# Rules of thumb: a patch is **at least three to four cells wide**, and the overlap **at least one cell**,
+# so that each cell is whole in some patch.
+
+# %%
+initialisation = {
+    "method_init": "corr_pnr",
+    "K": None,
+    "nb": 0,
+    "tsub": tsub,
+    "ssub": ssub,
+    "ssub_B": ssub_B,
+    "ring_size_factor": ring_size_factor,
+    "normalize_init": False,
+    "center_psf": True,
+}
+patches = {"rf": rf, "stride": stride, "nb_patch": 0, "low_rank_background": None}
+patches |= {"only_init": True, "del_duplicates": True, "border_pix": int(motion["border"])}
+
+# %%
+opts.change_params(
+    {
+        "data": {"dims": dims},
+        "init": initialisation,
+        "patch": patches,
+        "preprocess": {"p": p},
+        "temporal": {"p": p, "method_deconvolution": "oasis"},
+        "spatial": {"update_background_components": True},
+        "merging": {"merge_thr": merge_thr},
+    }
+)
+print("parameters kept in", s.save_params(opts))
+
+# %% [markdown]
+# ## Patches
+#
+# The movie is cut into overlapping squares, each solved on its own, in parallel. The quilt shows them over
+# the correlation image; overlaps are brighter.
+#
+# *Good:* several cells in each square, and an overlap at least as wide as a cell. *Bad:* squares hardly
+# larger than a cell, or one square for everything.
+
+# %% tags=["report"]
+patch_width = 2 * rf + 1
+patch_overlap = stride + 1
+patch_stride = patch_width - patch_overlap
+cell = 4 * gSig  # diameter of a cell
+print(f"patch width {patch_width} px, overlap {patch_overlap} px, distance between starts {patch_stride} px")
+print(f"patch: {patch_width / cell:.1f} cells wide; overlap: {patch_overlap / cell:.1f} cells")
+wide_enough = patch_width >= 3 * cell and patch_overlap >= cell
+print("This is wide enough." if wide_enough else "Too narrow: raise rf or stride.")
+limits = {"vmin": np.percentile(cn, 1), "vmax": np.percentile(cn, 99)}
+axes = cm.utils.visualization.view_quilt(cn, patch_stride, patch_overlap, **limits)
+
+# %% [markdown]
+# ## Fit
+#
+# Start the workers, make the model, and fit. This takes the longest of all steps.
+
+# %%
+if "dview" in globals():  # this cell was run before
+    cm.stop_server(dview=globals()["dview"])
+_, dview, n_processes = cm.cluster.setup_cluster(backend="multiprocessing", n_processes=None)
+
+# %%
+started = time.perf_counter()
+cnm = cnmf.CNMF(n_processes=n_processes, dview=dview, params=opts)
+cnm.fit(images)
+seconds = time.perf_counter() - started
+print(f"{cnm.estimates.A.shape[1]} components in {seconds:.1f} s")
+
+# %% [markdown]
+# ## What came out
+#
+# All results are attributes of `cnm.estimates`; *d* pixels, *K* components, *T* frames.
+#
+# - `A` (d, K): footprints, sparse. Column *k* as an image: `A[:, k].toarray().reshape(dims, order="F")`
+# - `C` (K, T): denoised traces; `S` (K, T): spikes; `YrA` (K, T): what was left, so `C + YrA` is the raw
+#   trace
+# - `W`, `b0`: the ring model: each pixel's weights on its ring, and its constant brightness
+
+# %%
+estimates = cnm.estimates
+for name in ("A", "C", "S", "YrA", "W", "b0"):
+    print(f"{name:>4} {getattr(estimates, name).shape}")
+
+# %% tags=["report"]
+plots.traces(estimates.C, estimates.C + estimates.YrA, fr)
+
+# %% [markdown]
+# One trace in full. Deconvolution looks for the spikes whose decaying calcium fits the raw trace within its
+# noise. *Good:* spikes where the trace jumps, and none in its noise.
+
+# %%
+if len(estimates.C):
+    clarity = np.ptp(estimates.C, axis=1) / (np.std(estimates.YrA, axis=1) + 1e-9)
+    k = int(np.argmax(clarity * np.mean(estimates.S == 0, axis=1)))  # clear, and with few spikes
+    display(plots.deconvolution_figure((estimates.C + estimates.YrA)[k], estimates.C[k], estimates.S[k], fr))
+
+# %% [markdown]
+# ## Movie = cells + background + residual
+#
+# The model's parts, side by side, at the frame in which the cells are brightest. *Good:* cells, and nothing
+# else, in the cells' picture; a smooth background; a residual without structure. *Bad:* cell-shaped spots
+# in the residual (missed cells) or in the background (ring too small), and dark holes around cells.
+
+# %%
+peak = int(np.argmax(estimates.C.sum(axis=0)))
+window = slice(max(0, peak - 100), min(T, peak + 100))
+part = copy.copy(estimates)  # the model in these frames only, because its background is as large as the movie
+part.C = estimates.C[:, window]
+pieces = {
+    "movie": Yr[:, window],
+    "cells": part.A @ part.C,
+    "background": part.compute_background(Yr[:, window]),
+}
+pieces["residual"] = pieces["movie"] - pieces["cells"] - pieces["background"]
+pieces = {name: np.asarray(Y).T.reshape((-1,) + dims, order="F") for name, Y in pieces.items()}
+
+# %% tags=["report"]
+plots.decomposition(*[frames[peak - window.start] for frames in pieces.values()])
+
+# %%
+players.play(list(pieces.values()), fr=fr, titles=list(pieces))
+
+# %% [markdown]
+# ## Where the cells are
+#
+# Contours on the correlation image. *Good:* each spot has one closed outline. Some outlines will be wrong;
+# the next lesson sorts them.
+
+# %% tags=["report"]
+plots.contours(estimates.A, cn)
+
+# %%
+if s.truth:
+    print(scoring.score(estimates.A, estimates.C, s.truth))
+else:
+    print("No answer key for this movie: judge by the contours, the traces and the residual.")
+
+# %% [markdown]
+# ## Save
+#
+# The model goes into the results folder, with the correlation image inside, for the next lesson.
+
+# %%
+estimates.Cn = cn
+cnm.save(str(s.path("cnmfe.hdf5")))
+s.record("model", file=s.path("cnmfe.hdf5"), components=int(estimates.A.shape[1]), fit_seconds=seconds)
+cm.stop_server(dview=dview)
+
+# %% [markdown]
+# ## Exercise
+#
+# Which `rf` gives patches that are at least five cells wide, and no wider than needed? Set `my_rf`.
+#
+# *Hint:* a patch is `2 * rf + 1` pixels wide; a cell is `cell` pixels wide.
+
+
+# %%
+def is_right(half_width):
+    return 2 * half_width + 1 >= 5 * cell > 2 * (half_width - 1) + 1
+
+
+my_rf = None  # your answer
+print("Fill in my_rf and run this cell again." if my_rf is None else f"right: {is_right(my_rf)}")
+
+# %% tags=["solution"]
+# 2 * rf + 1 >= 5 * cell, so rf >= (5 * cell - 1) / 2, and half a pixel is rounded up.
+print("The solution is right:", is_right(int(np.ceil((5 * cell - 1) / 2))))
+
+# %% [markdown]
+# ## Recap
+#
+# - CNMF-E: movie = footprints × traces + background + noise; the background is predicted from rings.
+# - `nb = 0` switches the ring model on; `method_init = 'corr_pnr'` starts from the seeds of lesson 3.
+# - Patches: three to four cells wide at least, overlapping by one cell at least.
+# - Results are in `estimates`: `A`, `C`, `S`, `YrA`, `W`, `b0`. Look at the residual.
+#
+# ## When it goes wrong
+#
+# - *No components:* no pixel passes both thresholds. Go back to lesson 3 and lower them.
+# - *Hundreds of components along vessels:* motion is left (lesson 2), or thresholds are too low (lesson 3).
+# - *One cell in several pieces:* `gSig` is too small, or `merge_thr` too high.
+# - *Neighbours melted into one:* `gSig` is too large, or `merge_thr` too low.
+# - *Cells in the background picture:* the ring touches the cell; raise `ring_size_factor`.
+# - *Memory runs out:* a smaller `rf`, or `ssub = 2`.
+#
+# Next: **5 evaluation**.

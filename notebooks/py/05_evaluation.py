@@ -1,0 +1,226 @@
+# %% [markdown]
+# # 5. Evaluation: which components are cells?
+#
+# **You will learn** why some components aren't cells, which two numbers tell them apart, and how to set the
+# thresholds on them by looking at what you win and lose.
+#
+# **Time:** about 30 minutes. **You need:** the model from lesson 4 in the results folder.
+
+# %% tags=["parameters"]
+movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie
+results = "results"  # folder for everything the workshop writes; in Colab best one on Drive, see lesson 1
+min_SNR = 3.0  # accept a component whose transients have at least this signal-to-noise ratio
+rval_thr = 0.85  # accept a component whose footprint correlates at least this much with the movie
+package = (
+    "calcium-workshop"  # what pip installs on a new Colab machine: a name, a wheel file or a git address
+)
+
+# %% tags=["colab-only"]
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("workshop_utils") is None:
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
+
+# %% [markdown]
+# With CaImAn the engine line below would be
+#
+# ```python
+# import caiman as cm
+# from caiman.source_extraction.cnmf.cnmf import load_CNMF
+# ```
+
+# %%
+import os
+
+for name in ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+import numpy as np
+from IPython.display import display
+
+from workshop_utils import colab, plots, scoring, session, sliders
+from workshop_utils.engine import cm, load_CNMF
+
+# %%
+if "/content/drive" in f"{movie} {results}":  # Colab: something is on Google Drive
+    colab.mount_drive()
+s = session.start(results, movie)
+os.environ["CAIMAN_TEMP"] = str(s.folder)  # CaImAn writes its working files here
+motion, model = s.need("motion"), s.need("model")
+Yr, dims, T = cm.load_memmap(str(motion["memmap"]))
+images = Yr.T.reshape((T,) + dims, order="F")
+if "dview" in globals():  # this cell was run before
+    cm.stop_server(dview=globals()["dview"])
+_, dview, n_processes = cm.cluster.setup_cluster(backend="multiprocessing", n_processes=None)
+cnm = load_CNMF(str(model["file"]), n_processes=n_processes, dview=dview)
+estimates, opts = cnm.estimates, cnm.params
+fr = opts.data["fr"]
+print(f"{estimates.A.shape[1]} components")
+
+# %% [markdown]
+# ## Why are there false ones?
+#
+# In lesson 3 we chose thresholds that rather let too much through. So among the components are pieces of
+# vessels, edges that moved, background clouds that flicker, and bits of noise. CNMF-E describes them as
+# well as it describes cells. Two numbers tell most of them apart:
+#
+# - **SNR** of the transients: how far the largest event of the trace, over the length of a typical
+#   transient (`decay_time`), rises above its noise. Noise never stays high for long; a transient does.
+#   CaImAn's number is the usual one divided by three;
+# - **spatial correlation, r**: take the frames of the largest events, average the *movie* in them, and
+#   correlate that picture with the footprint. A real cell looks like its footprint when it fires. In
+#   one-photon movies the background is in these pictures too and makes r low even for true cells, so SNR
+#   decides most cases.
+#
+# A component is **accepted if SNR is above `min_SNR` *or* r is above `rval_thr`**, unless one of them is
+# hopeless (below `SNR_lowest`, `rval_lowest`). CaImAn can also ask a neural network that judges the
+# footprint's shape. It was trained on two-photon cells, so for one-photon data it is switched off: `use_cnn
+# = False`.
+
+# %%
+opts.change_params({"quality": {"min_SNR": min_SNR, "rval_thr": rval_thr, "use_cnn": False}})
+estimates.evaluate_components(images, opts, dview=dview)
+accepted, rejected = len(estimates.idx_components), len(estimates.idx_components_bad)
+print(f"total {accepted + rejected}, accepted {accepted}, rejected {rejected}")
+
+# %% [markdown]
+# ## Each component a point
+#
+# SNR against r. Accepted is whatever lies to the right of one line or above the other.
+#
+# *Good:* two clouds with a gap, and the thresholds in the gap. *Bad:* one cloud, cut in the middle: look at
+# some components on either side of the line before you believe it.
+
+# %% tags=["report"]
+real = None
+if s.truth:  # components without a true cell are crossed out
+    real = np.isin(np.arange(len(estimates.C)), scoring.match(estimates.A, s.truth.A).pairs[:, 0])
+plots.snr_r_scatter(estimates.SNR_comp, estimates.r_values, min_SNR, rval_thr, estimates.idx_components, real)
+
+# %% [markdown]
+# **What the two numbers measure**, in the component with the highest SNR and the one with the lowest: the
+# footprint, the movie in its active frames minus its quiet ones (r asks whether the two look alike), and
+# the trace over the spread of its noise (SNR).
+
+# %%
+if len(estimates.C):
+    order = np.argsort(estimates.SNR_comp)
+    about = {"good": order[-1], "bad": order[0], "snr": estimates.SNR_comp, "r": estimates.r_values}
+    display(plots.component_anatomy(images, estimates.A, estimates.C, estimates.YrA, fr, **about))
+
+# %% [markdown]
+# ## Tune
+#
+# Move the thresholds and watch the counts. Nothing is computed again, only decided again; the button keeps
+# the values.
+
+# %%
+sliders.evaluation_explorer(estimates, opts, estimates.Cn, session=s)
+
+# %% [markdown]
+# ## Where they are
+#
+# Accepted on the left, rejected on the right, on the correlation image. *Good:* round outlines left;
+# vessels, edges and ragged patches right. *Bad:* a clear cell on the right, or a vessel on the left.
+
+# %% tags=["report"]
+plots.contours(estimates.A, estimates.Cn, estimates.idx_components, estimates.idx_components_bad)
+
+# %% [markdown]
+# CaImAn's own version, to zoom into:
+
+# %%
+estimates.plot_contours_nb(img=estimates.Cn, idx=estimates.idx_components)
+
+# %% [markdown]
+# ## One by one
+#
+# The browser shows a component's footprint, its raw trace (dim) with the denoised one on top, and its
+# numbers. Step through the accepted ones. *Good:* fast rise, slow decay, many times. *Bad:* slow waves
+# (background), single spikes of one frame (noise or motion), steps.
+
+# %%
+if len(estimates.idx_components):
+    estimates.nb_view_components(img=estimates.Cn, idx=estimates.idx_components, denoised_color="red")
+else:
+    print("Nothing was accepted: lower min_SNR and rval_thr.")
+
+# %% [markdown]
+# And the rejected ones. Would you have kept any?
+
+# %%
+if len(estimates.idx_components_bad):
+    estimates.nb_view_components(img=estimates.Cn, idx=estimates.idx_components_bad, denoised_color="red")
+else:
+    print("Nothing was rejected.")
+
+# %% [markdown]
+# Traces and spikes of the accepted components that stand out most from their noise:
+
+# %% tags=["report"]
+kept = estimates.idx_components
+plots.traces(estimates.C[kept], (estimates.C + estimates.YrA)[kept], fr, spikes=estimates.S[kept], most=8)
+
+# %% [markdown]
+# ## Against the truth
+#
+# On the simulated demo movie: of what was accepted, how much is real (*precision*), and of the cells that
+# can be seen at all, how many did we get (*recall*)? Real data has no such answer key.
+
+# %% tags=["report"]
+if s.truth:
+    scores = {"all components": scoring.score(estimates.A, estimates.C, s.truth)}
+    scores["accepted"] = scoring.score(estimates.A[:, kept], estimates.C[kept], s.truth)
+    print("\n".join(f"{label}: {score}" for label, score in scores.items()))
+    display(plots.score_bars(scores))
+else:
+    print("No answer key for this movie: go through the components by eye.")
+
+# %%
+cnm.save(str(model["file"]))
+accepted, rejected = len(estimates.idx_components), len(estimates.idx_components_bad)
+quality = {key: float(opts.quality[key]) for key in ("min_SNR", "rval_thr")}
+s.record("evaluation", total=accepted + rejected, accepted=accepted, rejected=rejected, **quality)
+print("parameters kept in", s.save_params(opts))
+cm.stop_server(dview=dview)
+
+# %% [markdown]
+# ## Exercise
+#
+# How many components would be accepted by SNR alone, with a threshold of 5? Set `my_count`.
+#
+# *Hint:* `estimates.SNR_comp` has one number for each component.
+
+
+# %%
+def is_right(count):
+    return count == np.count_nonzero(estimates.SNR_comp > 5)
+
+
+my_count = None  # your answer
+print("Fill in my_count and run this cell again." if my_count is None else f"right: {is_right(my_count)}")
+
+# %% tags=["solution"]
+# Each comparison is True or False, and True counts as 1.
+print("The solution is right:", is_right(np.sum(estimates.SNR_comp > 5)))
+
+# %% [markdown]
+# ## Recap
+#
+# - Thresholds for seeds were low on purpose; evaluation throws out what isn't a cell.
+# - SNR judges the trace, r the footprint; either can accept. In one-photon data SNR decides most cases.
+# - Look at components on both sides of the line before you trust it.
+#
+# ## When it goes wrong
+#
+# - *Everything is accepted:* raise `min_SNR`; check that `fr` and `decay_time` are right, since both enter
+#   the SNR.
+# - *Everything is rejected:* the traces are noisy or the recording is very short; lower `min_SNR` to 2 and
+#   look.
+# - *SNR is infinite:* an event so clear that its chance is below what a computer can write. It counts as
+#   accepted.
+# - *A file for a neural network is missing:* `use_cnn` is True; set it to False.
+#
+# Next: **6 save and load**.
