@@ -23,7 +23,7 @@ from .temporal import Traces, residual_traces, update_temporal
 __all__ = ["Initialized", "empty_traces", "initialize", "seed_pixels"]
 
 #: Farthest a footprint reaches from its brightest pixel, in units of gSiz.
-_MAX_RADIUS = 1.5
+_MAX_RADIUS = 2.0
 
 
 class Initialized(NamedTuple):
