@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from scipy.ndimage import gaussian_filter
+from scipy.ndimage import shift as move
+
+from workshop_utils.scoring import load_truth
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT / "data"
+N_CELLS = 196
+
+
+@pytest.fixture(scope="module")
+def movie():
+    return tifffile.imread(DATA / "demo_ca1.tif")
+
+
+@pytest.fixture(scope="module")
+def truth():
+    return load_truth(DATA / "demo_ca1_truth.npz")
+
+
+@pytest.fixture(scope="module")
+def still(movie, truth):
+    """Every fifth frame, motion undone, without what is smooth over 6 px."""
+    frames = []
+    for frame, displacement in zip(movie[::5].astype(np.float32), truth.shifts[::5]):
+        frame = move(frame, -displacement, order=1, mode="nearest")
+        frames.append(gaussian_filter(frame, 1) - gaussian_filter(frame, 6))
+    return np.stack(frames)
+
+
+@pytest.fixture(scope="module")
+def make_demo():
+    pytest.importorskip("minisim")
+    tools = str(ROOT / "tools")
+    sys.path.insert(0, tools)
+    spec = importlib.util.spec_from_file_location("make_demo", ROOT / "tools" / "make_demo.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["make_demo"] = module
+    spec.loader.exec_module(module)
+    yield module
+    sys.path.remove(tools)
+    for name in ("make_demo", "demo_recipe"):
+        del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def tiny(make_demo):
+    recipe = sys.modules["demo_recipe"].Recipe(n_px=40, n_frames=30)
+    return recipe, make_demo.make(recipe)
+
+
+def correlate(a, b):
+    a, b = a - a.mean(), b - b.mean()
+    return float((a * b).sum() / np.linalg.norm(a) / np.linalg.norm(b))
+
+
+def test_files_are_small_and_are_what_the_readme_and_the_registry_say():
+    from hashlib import sha256
+
+    readme = (DATA / "README.md").read_text(encoding="utf-8")
+    entry = json.loads((DATA / "registry.json").read_text(encoding="utf-8"))["movies"]["demo_ca1.tif"]
+    assert sum(path.stat().st_size for path in DATA.iterdir()) <= 12_000_000
+    for name, key in (("demo_ca1.tif", "sha256"), ("demo_ca1_truth.npz", "truth_sha256")):
+        content = (DATA / name).read_bytes()
+        assert sha256(content).hexdigest() == entry[key]
+        assert f"| {len(content)} | `{entry[key]}` |" in readme
+    assert sha256(tifffile.imread(DATA / "demo_ca1.tif").tobytes()).hexdigest() in readme
+
+
+def test_registry_names_each_movie_completely():
+    movies = json.loads((DATA / "registry.json").read_text(encoding="utf-8"))["movies"]
+    assert {"demo_ca1.tif", "data_endoscope.tif", "demoMovie.tif"} <= set(movies)
+    for name, entry in movies.items():
+        assert {"address", "sha256", "licence", "frame_rate", "pixel_size_um", "description"} <= set(entry)
+        assert entry["address"] is None or entry["address"].endswith("/" + name)
+
+
+def test_movie_needs_only_pythons_own_zlib():
+    with tifffile.TiffFile(DATA / "demo_ca1.tif") as tif:
+        assert {page.compression.name for page in tif.pages} == {"ADOBE_DEFLATE"}
+
+
+def test_shapes_and_types_agree(movie, truth):
+    assert movie.shape == (1000, 128, 128)
+    assert movie.dtype == np.uint8
+    assert truth.A.shape == (N_CELLS, 128, 128)
+    assert truth.C.shape == truth.S.shape == (N_CELLS, 1000)
+    assert truth.shifts.shape == (1000, 2)
+    assert truth.detectable.shape == (N_CELLS,)
+    assert truth.fr == 10
+    assert truth.pixel_size_um == pytest.approx(3.31, abs=0.01)
+    assert truth.A.max(axis=(1, 2)) == pytest.approx(1)
+    assert 50 <= truth.detectable.sum() <= 90
+
+
+def test_motion_fits_the_lessons_max_shifts(truth):
+    assert np.abs(truth.shifts).max() < 5
+    assert np.hypot(*truth.shifts.T).std() > 0.5
+    np.testing.assert_allclose(truth.shifts.mean(axis=0), 0, atol=1e-4)
+
+
+def test_light_is_within_the_range_of_the_sensor(movie):
+    assert (movie == 255).mean() < 1e-4
+    assert (movie == 0).mean() < 1e-2
+
+
+def test_planted_cells_show_at_their_place_once_motion_is_undone(still, truth):
+    detectable = np.flatnonzero(truth.detectable)
+    own, elsewhere = [], []
+    rng = np.random.default_rng(0)
+    for k in detectable:
+        row, col = np.unravel_index(truth.A[k].argmax(), truth.A[k].shape)
+        own.append(correlate(still[:, row, col], truth.C[k, ::5]))
+        far = rng.choice(np.flatnonzero(truth.A[k].ravel() < 0.01))
+        elsewhere.append(abs(correlate(still.reshape(len(still), -1)[:, far], truth.C[k, ::5])))
+    assert np.median(own) > 0.8
+    assert np.percentile(own, 10) > 0.5
+    assert np.median(elsewhere) < 0.2
+
+
+def test_shifts_have_the_sign_and_the_order_that_the_readme_says(movie, truth):
+    def sharpness(shifts):
+        mean = np.mean(
+            [
+                move(frame, shift, order=1, mode="nearest")
+                for frame, shift in zip(movie[::5].astype(np.float32), shifts[::5])
+            ],
+            axis=0,
+        )
+        return (gaussian_filter(mean, 1) - gaussian_filter(mean, 3))[8:-8, 8:-8].std()
+
+    undone, as_it_is = sharpness(-truth.shifts), sharpness(0 * truth.shifts)
+    assert undone > 1.1 * as_it_is
+    assert as_it_is > 1.1 * sharpness(truth.shifts)
+    assert undone > 1.1 * sharpness(-truth.shifts[:, ::-1])
+
+
+def test_traces_are_in_counts_of_the_movie(still, truth):
+    # The same filter on the footprint turns C into what the filtered movie shows at its peak.
+    ratios = []
+    for k in np.flatnonzero(truth.detectable):
+        A = gaussian_filter(truth.A[k], 1) - gaussian_filter(truth.A[k], 6)
+        row, col = np.unravel_index(truth.A[k].argmax(), A.shape)
+        slope = np.polyfit(truth.C[k, ::5], still[:, row, col], 1)[0]
+        ratios.append(slope / A[row, col])
+    assert np.median(ratios) == pytest.approx(1, abs=0.1)
+
+
+def test_background_is_stronger_than_the_cells(movie, truth):
+    transients = (truth.C.max(axis=1) - np.median(truth.C, axis=1))[truth.detectable]
+    resting = np.median(truth.C, axis=1)[truth.detectable]
+    assert np.median(movie) > 4 * np.median(resting)
+    assert np.median(movie) > 0.5 * np.median(transients)
+
+
+def test_stages_lead_to_the_frame_of_the_movie(movie):
+    with np.load(DATA / "demo_ca1_truth.npz") as stored:
+        stages, names, frame = stored["stages"], list(stored["stage_names"]), int(stored["stage_frame"])
+        vessels = stored["vessels"].astype(float)
+    assert stages.shape == (7, 128, 128)
+    assert names[0] == "cells"
+    assert names[-1] == "+ sensor"
+    stages = stages.astype(float)
+    np.testing.assert_array_equal(stages[-1], movie[frame])
+    assert (stages[1] >= stages[0]).all()
+    np.testing.assert_allclose(stages[2], stages[1] * vessels, rtol=5e-3, atol=0.05)
+    # Sensor noise is all that is left between light and counts: mean half a count below, by rounding down.
+    assert abs((stages[-1] - stages[-2]).mean() + 0.5) < 0.2
+
+
+def test_same_seed_same_recording_and_other_seed_another(make_demo, tiny, tmp_path):
+    recipe, first = tiny
+    again = make_demo.make(recipe)
+    files = [make_demo.write(demo, tmp_path / name) for demo, name in ((first, "1"), (again, "2"))]
+    for one, other in zip(*files):
+        assert make_demo.digest(one.read_bytes()) == make_demo.digest(other.read_bytes())
+    assert make_demo.check(again, tmp_path / "1") == []
+    other = make_demo.make(replace(recipe, seed=1))
+    assert {"movie", "A", "C", "shifts"} <= set(make_demo.check(other, tmp_path / "1"))
+
+
+def test_what_is_written_is_read_back(make_demo, tiny, tmp_path):
+    recipe, demo = tiny
+    movie, truth = make_demo.write(demo, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["demo_ca1.tif", "demo_ca1_truth.npz"]
+    np.testing.assert_array_equal(tifffile.imread(movie), demo.movie)
+    loaded = load_truth(truth)
+    assert loaded.A.shape[1:] == (40, 40)
+    assert loaded.C.shape == (len(loaded.A), 30)
+    assert demo.movie.shape == (30, 40, 40)
+
+
+def test_detectable_needs_light_and_sharpness(make_demo, tiny):
+    recipe, demo = tiny
+    truth = demo.truth
+    found = truth["detectable"]
+    assert found.any()
+    assert not found.all()
+    assert truth["snr"][found].min() >= recipe.min_snr
+    assert truth["blur_px"][found].max() <= recipe.max_blur_px
+    assert (truth["depth_um"][found] < recipe.deep_um[0]).all()
+    blind = make_demo.make(replace(recipe, photons=recipe.photons / 1e3))
+    assert not blind.truth["detectable"].any()
