@@ -143,6 +143,12 @@ def test_download_that_differs_is_refused(known_movie, tmp_path):
     assert not list((tmp_path / "caiman data").rglob("*.tif"))
 
 
+def test_download_without_a_known_checksum_says_so(known_movie, capsys):
+    content = known_movie(sha256=None)
+    assert data.get("known.tif").read_bytes() == content
+    assert "its checksum isn't known, so it wasn't checked" in capsys.readouterr().out
+
+
 def test_file_missing_at_the_address(known_movie, server):
     known_movie(address=f"{server[1]}/gone.tif")
     with pytest.raises(MissingFileError, match=r"(?s)Found HTTPError: 404.*movie='demo' needs no download"):
@@ -174,6 +180,8 @@ def test_registry_of_the_workshop():
     for entry in entries.values():
         assert entry.address is None or entry.address.startswith("https://"), entry
         assert entry.sha256 is None or len(entry.sha256) == 64, entry
+        if entry.address is None:
+            assert hashlib.sha256(data.get(entry.name).read_bytes()).hexdigest() == entry.sha256
 
 
 def test_copy_folder_copies_then_skips(movie, tmp_path, capsys):

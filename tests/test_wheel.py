@@ -56,11 +56,14 @@ def test_wheel_works_without_the_checkout(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(place)
     code = (
-        "from workshop_utils import data, lessons, report; import jinja2\n"
-        "print(data.get('demo'), lessons.lesson(6), sep='\\n')\n"
-        "jinja2.Environment(loader=jinja2.PackageLoader('workshop_utils')).get_template('report.html.j2')"
+        "from workshop_utils import data, lessons, report, session\n"
+        "s = session.start('out', 'demo')\n"
+        "found = [data.get('demo'), lessons.lesson(6), s.truth is not None and s.movie]\n"
+        "print(*found, report.build('out'), sep='\\n')"
     )
     env = os.environ | {"PYTHONPATH": str(place)}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert all(Path(line).is_relative_to(place) for line in done.stdout.splitlines()), done.stdout
+    *found, page = map(Path, done.stdout.splitlines())
+    assert len(found) == 3 and all(path.is_relative_to(place) for path in found), done.stdout
+    assert "demo_ca1.tif" in page.read_text(encoding="utf-8")

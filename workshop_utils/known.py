@@ -109,7 +109,7 @@ def fetch(movie: KnownMovie) -> Path:
     Returns
     -------
     pathlib.Path
-        The file, checked against its SHA-256.
+        The file, checked against its SHA-256 where the registry knows one; where not, a line says so.
 
     Raises
     ------
@@ -139,7 +139,8 @@ def fetch(movie: KnownMovie) -> Path:
         expected = f"'{movie.name}' from {movie.address} with SHA-256 {movie.sha256}"
         fix = "try again; if it stays so, the file has changed at its source: ask the workshop's people"
         raise MissingFileError(explain(expected, str(error).splitlines()[0], fix)) from error
-    print(f"{movie.name}: {human_bytes(Path(path).stat().st_size)} in {target}")
+    unchecked = "" if checksum else " (its checksum isn't known, so it wasn't checked)"
+    print(f"{movie.name}: {human_bytes(Path(path).stat().st_size)} in {target}{unchecked}")
     return Path(path)
 
 
