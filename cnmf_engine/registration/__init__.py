@@ -1,0 +1,26 @@
+"""Registration of movies: shifts of frames from a template, rigid or in patches, and how well it went."""
+
+from __future__ import annotations
+
+from cnmf_engine.registration.estimator import ShiftEstimator
+from cnmf_engine.registration.piecewise import PiecewiseResult, patch_grid, register_piecewise, warp
+from cnmf_engine.registration.quality import RegistrationQuality, registration_quality
+from cnmf_engine.registration.rigid import RigidResult, initial_template, register_rigid
+from cnmf_engine.registration.templates import high_pass, high_pass_filter_space
+from cnmf_engine.registration.warping import apply_shifts
+
+__all__ = [
+    "PiecewiseResult",
+    "RegistrationQuality",
+    "RigidResult",
+    "ShiftEstimator",
+    "apply_shifts",
+    "high_pass",
+    "high_pass_filter_space",
+    "initial_template",
+    "patch_grid",
+    "register_piecewise",
+    "register_rigid",
+    "registration_quality",
+    "warp",
+]

@@ -1,0 +1,308 @@
+"""Piecewise-rigid registration: a shift for each patch of the image, joined into a smooth field."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cnmf_engine.errors import ParameterError, explain
+from cnmf_engine.registration.estimator import ShiftEstimator, limits
+from cnmf_engine.registration.passes import FramePass, Sink, StepResult, check_movie, chunks_of
+from cnmf_engine.registration.rigid import count_at_limit
+from cnmf_engine.registration.templates import check_template, filter_margin, high_pass, median_template
+from cnmf_engine.registration.warping import check_border, fill_missing, moved
+
+__all__ = ["PatchGrid", "PiecewiseResult", "patch_grid", "register_piecewise", "warp"]
+
+
+@dataclass(frozen=True)
+class PiecewiseResult:
+    """
+    Outcome of `register_piecewise`.
+
+    Attributes
+    ----------
+    row_shifts, col_shifts : ndarray of shape (T, n_patches), float64
+        Translation applied at the centre of each patch, px; patches in C order over the grid.
+    template : ndarray of shape (d1, d2), float32
+        Median of `templates`, high-pass filtered if the frames were.
+    templates : ndarray of shape (n_splits, d1, d2), float32
+        Mean corrected image of each part of the movie, in its own units.
+    at_limit : int
+        Frames whose rigid shift is as large as was allowed on some axis.
+    saved : object
+        What the sink of frames returned, None without one.
+    """
+
+    row_shifts: np.ndarray
+    col_shifts: np.ndarray
+    template: np.ndarray
+    templates: np.ndarray
+    at_limit: int
+    saved: Any = None
+
+
+@dataclass(frozen=True)
+class PatchGrid:
+    """
+    Overlapping patches that cover an image.
+
+    Attributes
+    ----------
+    dims : tuple of int
+        Rows and columns of the image.
+    size : tuple of int
+        Rows and columns of a patch.
+    rows, cols : tuple of int
+        First row and first column of the patches.
+    to_rows : ndarray of shape (d1, n_rows), float32
+        Weights that spread one value a row of patches over the image's rows.
+    to_cols : ndarray of shape (d2, n_cols), float32
+        The same for columns.
+    """
+
+    dims: tuple[int, int]
+    size: tuple[int, int]
+    rows: tuple[int, ...]
+    cols: tuple[int, ...]
+    to_rows: np.ndarray
+    to_cols: np.ndarray
+
+    @property
+    def patches(self) -> list[tuple[slice, slice]]:
+        """Rows and columns of each patch, in C order over the grid."""
+        height, width = self.size
+        return [(slice(r, r + height), slice(c, c + width)) for r in self.rows for c in self.cols]
+
+    def field(self, values: np.ndarray) -> np.ndarray:
+        """Spread one value a patch ``(n_patches,)`` over the image ``(d1, d2)`` float32."""
+        grid = np.asarray(values, dtype=np.float32).reshape(len(self.rows), len(self.cols))
+        return self.to_rows @ grid @ self.to_cols.T
+
+
+def patch_grid(
+    dims: tuple[int, int],
+    strides: int | Sequence[int] = (96, 96),
+    overlaps: int | Sequence[int] = (32, 32),
+    cubic: bool = False,
+) -> PatchGrid:
+    """
+    Cover an image with overlapping patches.
+
+    Patches start every `strides` px; the last one is flush with the edge. Between patch centres shifts are
+    interpolated, beyond the outer centres they stay as they are. (CaImAn's default spreads the grid evenly
+    over the image instead, wherever the centres are.)
+
+    Parameters
+    ----------
+    dims : tuple of int
+        Rows and columns of the image.
+    strides : int or sequence of two ints
+        Distance between patch starts, px.
+    overlaps : int or sequence of two ints
+        Overlap of neighbouring patches, px; a patch is ``strides + overlaps`` wide, or as the image if that
+        is smaller.
+    cubic : bool
+        Interpolate with cubic splines instead of linearly.
+
+    Returns
+    -------
+    PatchGrid
+        The patches.
+
+    Raises
+    ------
+    ParameterError
+        If strides aren't positive or overlaps are negative.
+    """
+    strides, overlaps = limits(strides, "strides"), limits(overlaps, "overlaps")
+    if min(strides) < 1:
+        raise ParameterError(
+            explain("strides of at least 1 px", repr(strides), "use about twelve times gSig, e.g. (48, 48)")
+        )
+    starts, weights, size = [], [], []
+    for dim, stride, overlap in zip(dims, strides, overlaps):
+        width = min(int(stride + overlap), dim)
+        first = [*range(0, dim - width, int(stride)), dim - width]
+        starts.append(tuple(first))
+        size.append(width)
+        weights.append(_spreading(np.array(first) + (width - 1) / 2, dim, cubic))
+    return PatchGrid(tuple(dims), tuple(size), *starts, *weights)
+
+
+def register_piecewise(
+    movie: Any,
+    template: np.ndarray,
+    max_shifts: float | Sequence[float] = (6, 6),
+    gSig_filt: float | Sequence[float] | None = None,
+    strides: int | Sequence[int] = (96, 96),
+    overlaps: int | Sequence[int] = (32, 32),
+    max_deviation_rigid: float | None = 3,
+    splits: int | Sequence[np.ndarray] = 14,
+    border_nan: bool | str = "copy",
+    cubic: bool = False,
+    dview: Any = None,
+    sink: Sink | None = None,
+) -> PiecewiseResult:
+    """
+    Register every frame of a movie to a template by a smooth field of shifts.
+
+    Each frame is registered as a whole; then each patch of it is compared with the same patch of the template
+    for what is left. Patches hold less to compare than the whole image, so on dim recordings the result is
+    noisier than that of `cnmf_engine.registration.register_rigid`.
+
+    Parameters
+    ----------
+    movie : array_like of shape (T, d1, d2)
+        Anything with a shape that gives frames when it is sliced.
+    template : ndarray of shape (d1, d2)
+        Template, filtered like the frames, e.g. that of `register_rigid`.
+    max_shifts, gSig_filt, splits, dview, sink
+        As for `register_rigid`.
+    strides, overlaps, cubic
+        See `patch_grid`.
+    max_deviation_rigid : float, optional
+        How far a patch may move from the frame's rigid shift, px; `max_shifts` if None, rigid if 0.
+    border_nan : {True, 'min', 'copy', False}
+        What pixels from outside the image become: NaN, the frame's minimum, the nearest pixel, or 0 (False).
+
+    Returns
+    -------
+    PiecewiseResult
+        Shifts and templates.
+
+    Raises
+    ------
+    InputError
+        If movie or template can't be used.
+    ParameterError
+        If a parameter has no usable value.
+
+    References
+    ----------
+    Pnevmatikakis & Giovannucci 2017, J. Neurosci. Methods 291:83, section 2.2.
+    """
+    check_border(border_nan)
+    dims = check_movie(movie)
+    template = check_template(template, dims)
+    grid = patch_grid(dims, strides, overlaps, cubic)
+    deviation = max_shifts if max_deviation_rigid is None else max_deviation_rigid
+    deviation = limits(deviation, "max_deviation_rigid")
+    margin, clip = filter_margin(gSig_filt), gSig_filt is not None
+    step = _PiecewiseStep(
+        ShiftEstimator(template, max_shifts, margin, clip),
+        [ShiftEstimator(template[patch], deviation, 0, clip) for patch in grid.patches],
+        grid,
+        gSig_filt,
+        border_nan,
+    )
+    run = FramePass(movie, chunks_of(movie.shape[0], splits), step, dview)
+    saved = run.drain(sink)
+    shifts = np.concatenate(run.found)
+    templates = run.templates()
+    template = median_template(templates, gSig_filt)
+    at_limit = count_at_limit(shifts[:, :, 0], max_shifts)
+    shifts = shifts[:, :, 1:]
+    return PiecewiseResult(shifts[:, 0], shifts[:, 1], template, templates, at_limit, saved)
+
+
+def warp(
+    frames: np.ndarray,
+    row_shifts: np.ndarray,
+    col_shifts: np.ndarray,
+    grid: PatchGrid,
+    border_nan: bool | str = "copy",
+) -> np.ndarray:
+    """
+    Move frames by one shift a patch.
+
+    Parameters
+    ----------
+    frames : ndarray of shape (n, d1, d2)
+        Frames without NaN.
+    row_shifts, col_shifts : ndarray of shape (n, n_patches)
+        Translation to apply at each patch's centre, px.
+    grid : PatchGrid
+        The patches.
+    border_nan : {True, 'min', 'copy', False}
+        See `register_piecewise`.
+
+    Returns
+    -------
+    ndarray of shape (n, d1, d2), float32
+        Bicubic interpolation, kept within each frame's own range.
+    """
+    out, outside = _warped(frames, row_shifts, col_shifts, grid)
+    _set_outside(out, outside, border_nan)
+    return out
+
+
+@dataclass
+class _PiecewiseStep:
+    """Register one block of frames; a task for a worker."""
+
+    whole: ShiftEstimator
+    parts: list[ShiftEstimator]
+    grid: PatchGrid
+    gSig_filt: Any
+    border_nan: bool | str
+
+    def __call__(self, item: tuple[np.ndarray, np.ndarray]) -> StepResult:
+        numbers, frames = item
+        frames, n_missing = fill_missing(frames, numbers)
+        frames = frames.astype(np.float32)
+        level = np.abs(frames).max(axis=(1, 2))
+        filtered = high_pass(frames, self.gSig_filt)
+        rigid = self.whole.find(filtered, level)
+        aligned = moved(filtered, rigid)
+        found = [
+            rigid + part.find(aligned[:, rows, cols], level)
+            for part, (rows, cols) in zip(self.parts, self.grid.patches)
+        ]
+        # The rigid shift goes in front of those of the patches.
+        shifts = np.stack([rigid, *found], axis=2)
+        corrected, outside = _warped(frames, shifts[:, 0, 1:], shifts[:, 1, 1:], self.grid)
+        total = corrected.sum(axis=0, dtype=np.float64)
+        _set_outside(corrected, outside, self.border_nan)
+        return StepResult(shifts, total, corrected, n_missing)
+
+
+def _warped(
+    frames: np.ndarray, row_shifts: np.ndarray, col_shifts: np.ndarray, grid: PatchGrid
+) -> tuple[np.ndarray, np.ndarray]:
+    import cv2
+
+    out = np.empty(frames.shape, dtype=np.float32)
+    outside = np.empty(frames.shape, dtype=bool)
+    rows, cols = np.indices(grid.dims, dtype=np.float32)
+    for t, frame in enumerate(frames):
+        image = np.ascontiguousarray(frame, dtype=np.float32)
+        from_row = rows - grid.field(row_shifts[t])
+        from_col = cols - grid.field(col_shifts[t])
+        found = cv2.remap(image, from_col, from_row, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        np.clip(found, image.min(), image.max(), out=out[t])
+        outside[t] = (from_row < 0) | (from_row > grid.dims[0] - 1)
+        outside[t] |= (from_col < 0) | (from_col > grid.dims[1] - 1)
+    return out, outside
+
+
+def _set_outside(frames: np.ndarray, outside: np.ndarray, border_nan: bool | str) -> None:
+    if border_nan == "copy":
+        return
+    for frame, where in zip(frames, outside):
+        frame[where] = np.nan if border_nan is True else frame.min() if border_nan == "min" else 0.0
+
+
+def _spreading(centres: np.ndarray, dim: int, cubic: bool) -> np.ndarray:
+    """Weights ``(dim, n)`` that interpolate values at `centres` to every pixel, constant beyond the ends."""
+    at = np.clip(np.arange(dim), centres[0], centres[-1])
+    unit = np.eye(len(centres))
+    if cubic and len(centres) > 2:
+        from scipy.interpolate import make_interp_spline
+
+        order = 3 if len(centres) > 3 else 2
+        return make_interp_spline(centres, unit, k=order)(at).astype(np.float32)
+    return np.stack([np.interp(at, centres, values) for values in unit], axis=1).astype(np.float32)
