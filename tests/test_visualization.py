@@ -339,6 +339,7 @@ def test_nb_inspect_links_each_image_to_its_histogram(constant):
     assert image[59, 0] == pytest.approx(np.float32(np.nan_to_num(corr)[0, 59]))
     shares = histogram.dimension_values(1)
     assert shares.sum() == pytest.approx(1) and len(shares) == 30
+    assert isinstance(layout, hv.Layout)
     page = hv.render(layout, backend="bokeh")
     scripts = [s for s in page.select({"type": CustomJS}) if "pixels" in s.args]
     assert len({id(s.args["source"]) for s in scripts}) == 2
@@ -355,3 +356,20 @@ def test_nb_inspect_refuses_images_of_different_size():
 
 def test_footprint_of_the_browser_is_a_filled_patch():
     assert isinstance(component_browser(make_estimates(2)).select_one({"name": "footprint"}).glyph, Patch)
+
+
+def test_in_a_notebook_the_page_is_shown_with_its_scripts_and_not_returned(monkeypatch):
+    events = []
+    monkeypatch.setattr("cnmf_engine.visualization._common.in_notebook", lambda: True)
+    monkeypatch.setattr("bokeh.io.output_notebook", lambda **options: events.append(options))
+    monkeypatch.setattr("bokeh.io.show", lambda page: events.append(type(page).__name__))
+    assert visualization.nb_view_components(make_estimates(2)) is None
+    layout = visualization.nb_inspect_correlation_pnr(np.zeros(DIMS), np.ones(DIMS))
+    assert len(events) == 2, "a layout is shown when the cell shows its value, not before"
+    layout._ipython_display_()
+    assert events == [{"hide_banner": True}, "Column", {"hide_banner": True}, "GridPlot"]
+
+
+def test_layout_without_a_notebook_prints_what_it_is(capsys):
+    visualization.nb_inspect_correlation_pnr(np.zeros(DIMS), np.ones(DIMS))._ipython_display_()
+    assert "Histogram" in capsys.readouterr().out

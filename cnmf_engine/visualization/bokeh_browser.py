@@ -138,7 +138,7 @@ facts.text = metrics[k];
 
 def _footprint_figure(image: np.ndarray, cmap: str, outline: Any) -> Any:
     """Draw the image with the current footprint filled."""
-    plot = image_figure(image, cmap, width=330)
+    plot = image_figure(image, cmap, width=270)
     plot.patch("x", "y", source=outline, fill_color=_FOOTPRINT, fill_alpha=0.5, line_color="white",
                line_width=1.5, name="footprint")  # fmt: skip
     return plot
@@ -150,7 +150,7 @@ def _trace_figure(traces: Any, denoised_color: str | None) -> Any:
     from bokeh.plotting import figure
 
     plot = figure(
-        width=620, height=330, x_axis_label="frame number", y_axis_label="fluorescence (a.u.)",
+        width=520, height=300, x_axis_label="frame number", y_axis_label="fluorescence (a.u.)",
         y_range=DataRange1d(only_visible=True), tools="xpan,xwheel_zoom,xbox_zoom,reset,save",
         active_drag="xbox_zoom",
     )  # fmt: skip

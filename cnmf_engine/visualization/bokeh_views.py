@@ -13,7 +13,7 @@ from .matplotlib_views import patch_starts, thresholds_note
 __all__ = ["nb_plot_contour", "nb_view_quilt", "plot_contours_nb"]
 
 
-def image_figure(image: np.ndarray, cmap: str = "viridis", width: int = 400, title: str = "") -> Any:
+def image_figure(image: np.ndarray, cmap: str = "viridis", width: int = 360, title: str = "") -> Any:
     """
     Draw an image so that pixel centres lie on whole numbers and rows count downwards.
 

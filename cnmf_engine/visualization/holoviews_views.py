@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import holoviews as hv
 import numpy as np
 
 from ..errors import InputError, explain
-from ._common import as_dense_image, in_notebook
+from ._common import as_dense_image, show_or_return
 
 __all__ = ["nb_inspect_correlation_pnr"]
 
 
 def nb_inspect_correlation_pnr(
     corr: np.ndarray, pnr: np.ndarray, cmap: str = "jet", num_bins: int = 100
-) -> Any:
+) -> hv.Layout:
     """
     Show the correlation and the PNR image, each beside the histogram of the pixels in view.
 
@@ -35,10 +36,8 @@ def nb_inspect_correlation_pnr(
     Returns
     -------
     holoviews.Layout
-        Two images, each followed by its histogram.
+        Two images, each followed by its histogram; shown when it is the last value of a cell.
     """
-    import holoviews as hv
-
     images = {"corr": as_dense_image(corr), "pnr": as_dense_image(pnr)}
     if images["corr"].shape != images["pnr"].shape:
         raise InputError(
@@ -48,23 +47,35 @@ def nb_inspect_correlation_pnr(
                 "pass the two results of one call of correlation_pnr",
             )
         )
-    _load_backend(hv)
+    _use_bokeh()
     parts = []
     for name, image in images.items():
-        parts += _image_and_histogram(hv, name, image, cmap, num_bins)
-    return hv.Layout(parts).cols(2)
+        parts += _image_and_histogram(name, image, cmap, num_bins)
+    return LinkedLayout(parts, group="LinkedLayout").cols(2)
 
 
-def _load_backend(hv: Any) -> None:
-    """Make bokeh the backend; in a notebook also load its scripts into the running cell."""
-    if in_notebook():
-        hv.extension("bokeh", logo=False)
-    elif "bokeh" not in hv.Store.registry or hv.Store.current_backend != "bokeh":
+class LinkedLayout(hv.Layout):
+    """
+    A layout that a notebook shows as plain bokeh.
+
+    So it needs no `hv.extension` first and no scripts besides BokehJS, which are loaded into the cell itself.
+    """
+
+    def _ipython_display_(self) -> None:
+        if show_or_return(hv.render(self, backend="bokeh")) is not None:
+            print(repr(self))
+
+
+def _use_bokeh() -> None:
+    """Make bokeh the backend whose options are understood, and teach it the layout."""
+    if hv.Store.current_backend != "bokeh" or "bokeh" not in hv.Store.registry:
         hv.renderer("bokeh")
         hv.Store.set_current_backend("bokeh")
+    known = hv.Store.registry["bokeh"]
+    known[LinkedLayout] = known[hv.Layout]
 
 
-def _image_and_histogram(hv: Any, name: str, image: np.ndarray, cmap: str, num_bins: int) -> list[Any]:
+def _image_and_histogram(name: str, image: np.ndarray, cmap: str, num_bins: int) -> list[Any]:
     """Make an image and a histogram that looks at the part of it in view."""
     n_rows, n_cols = image.shape
     bounds = (-0.5, -0.5, n_cols - 0.5, n_rows - 0.5)
@@ -74,9 +85,9 @@ def _image_and_histogram(hv: Any, name: str, image: np.ndarray, cmap: str, num_b
     link = _HistogramLink(image, edges)
     # Rows count downwards: holoviews puts an array's first row at the largest value of a turned axis.
     picture = hv.Image(image[::-1], kdims=["column", "row"], vdims=[name], bounds=bounds)
-    height = int(np.clip(380 * n_rows / n_cols, 150, 600))
+    height = int(np.clip(360 * n_rows / n_cols, 150, 600))
     shown = picture.opts(
-        cmap=cmap, colorbar=True, invert_yaxis=True, frame_width=380, frame_height=height, tools=["hover"],
+        cmap=cmap, colorbar=True, invert_yaxis=True, frame_width=360, frame_height=height, tools=["hover"],
         title=f"{name} image", hooks=[link.take_image],
     )  # fmt: skip
     bars = hv.Histogram((edges, shares), kdims=[f"{name} value"], vdims=[f"{name}: share of pixels in view"])
