@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -287,7 +288,7 @@ def motion_quality(measures: Mapping[str, tuple[float, float]]) -> LessonFigure:
     for ax, (name, values) in zip(axes[0], measures.items()):
         drawn = ax.bar(("before", "after"), values, color=colors, width=0.55)
         ax.bar_label(drawn, fmt="%.3g", padding=2)
-        clear_spines(ax, title=name)
+        clear_spines(ax, title=textwrap.fill(name, 24))
         ax.set_ylim(min(0, *values) * 1.2, max(*values, 1e-9) * 1.18)
         ax.margins(x=0.2)
     figure.alt = "; ".join(f"{name}: {a:.3g} before, {b:.3g} after" for name, (a, b) in measures.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,10 +25,12 @@ __all__ = [
 ]
 
 _SHARE = 15
-_CORR_BOUNDS = (0.5, 0.9)
+_LEAST_CORR = 0.5
+_FIRST_GUESS = (0.8, 10.0)
 _RULE = (
     f"Cells cover a small part of the field, so each threshold leaves the top {_SHARE} % of the pixels; "
-    f"min_corr stays between {_CORR_BOUNDS[0]:g} and {_CORR_BOUNDS[1]:g}."
+    f"but min_corr is never below {_LEAST_CORR:g}, and neither is above the usual first guess, "
+    f"{_FIRST_GUESS[0]:g} and {_FIRST_GUESS[1]:g}."
 )
 
 
@@ -163,6 +166,8 @@ def suggest_thresholds(cn: Any, pnr: Any) -> Thresholds:
     """
     Suggest where to start: cells cover little of the field, so each threshold leaves its top 15 % of pixels.
 
+    Where cells lie close that would be too strict, so neither goes above the usual first guess, 0.8 and 10.
+
     The suggestion is low on purpose: a false seed can be rejected later, a missed cell can't be found again.
 
     Parameters
@@ -176,9 +181,9 @@ def suggest_thresholds(cn: Any, pnr: Any) -> Thresholds:
         Rounded down to what the sliders can show.
     """
     cn, pnr = clean_images(cn, pnr)
-    corr = float(np.clip(np.percentile(cn, 100 - _SHARE), *_CORR_BOUNDS))
-    ratio = float(np.percentile(pnr, 100 - _SHARE))
-    return Thresholds(np.floor(corr * 100 + 1e-6) / 100, np.floor(ratio * 10 + 1e-6) / 10, _RULE)
+    corr = float(np.clip(np.percentile(cn, 100 - _SHARE), _LEAST_CORR, _FIRST_GUESS[0]))
+    ratio = min(float(np.percentile(pnr, 100 - _SHARE)), _FIRST_GUESS[1])
+    return Thresholds(math.floor(corr * 100 + 1e-6) / 100, math.floor(ratio * 10 + 1e-6) / 10, _RULE)
 
 
 def box_size(gSig: float) -> int:
