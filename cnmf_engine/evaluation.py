@@ -1,224 +1,176 @@
-"""
-How good a component is: how far its transients stand out, and whether the movie shows its footprint then.
-
-Both measures look at the movie itself, background included, so in one-photon data the second is low for
-many true cells and acceptance rests mostly on the first.
-"""
+"""How trustworthy components are: size of their transients, and likeness of footprint and movie."""
 
 from __future__ import annotations
 
-from math import ceil, floor
+import logging
 from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage, signal, sparse, special
 
-from .errors import InputError, explain
+from cnmf_engine.blocks import frame_blocks
+from cnmf_engine.errors import InputError, ParameterError, explain
 
-__all__ = [
-    "Decision",
-    "decide",
-    "half_sample_mode",
-    "remove_baseline",
-    "spatial_correlation",
-    "transient_snr",
-]
+__all__ = ["Decision", "decide", "spatial_correlation", "transient_snr"]
+
+logger = logging.getLogger("caiman")
 
 _BASELINE_PERCENTILE = 8
-_MAX_BIN = 800
-#: Noise levels that count as one unit of a trace's height.
-_NOISE_UNITS = 3
-#: A peak lies above this part of the trace's range; so many of the highest count.
-_PEAK_HEIGHT, _MAX_PEAKS = 0.3, 10
-#: Components whose normalised footprints share more than this are each other's neighbours.
-_MIN_OVERLAP = 0.1
+_LARGEST_BIN = 800
+_PEAK_HEIGHT = 0.3
+_MOST_PEAKS = 10
+_OVERLAP = 0.1
+_FEWEST_PIXELS = 3
 
 
 class Decision(NamedTuple):
     """
-    Which components are accepted.
+    Components by verdict.
 
     Attributes
     ----------
     accepted, rejected : ndarray of int
-        Indices, ascending.
+        Indices in increasing order; every component is in one of them.
     """
 
     accepted: np.ndarray
     rejected: np.ndarray
 
 
-def half_sample_mode(values: np.ndarray) -> float:
-    """
-    Mode of a sample: keep the densest half until two or three values are left.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n,)
-        Sample.
-
-    Returns
-    -------
-    float
-        Mode; robust against any number of transients above a baseline.
-
-    References
-    ----------
-    Robertson & Cryer 1974, J Am Stat Assoc 69:1012; Bickel & Frühwirth 2006, Comput Stat Data Anal 50:3500.
-    """
-    ordered = np.sort(np.asarray(values, dtype=np.float64))
-    while ordered.size > 3:
-        half = (ordered.size + 1) // 2
-        # Only windows that start in the lower half: the one that ends at the largest sample is left out, as
-        # in the reference, or a trace with many bright samples could take its mode from its transients.
-        widths = (ordered[half - 1 :] - ordered[: ordered.size - half + 1])[:half]
-        start = int(np.argmin(widths))
-        ordered = ordered[start : start + half]
-    if ordered.size == 3:
-        low, high = np.diff(ordered)
-        return float(ordered[1] if low == high else ordered[:2].mean() if low < high else ordered[1:].mean())
-    return float(ordered.mean()) if ordered.size else 0.0
-
-
-def remove_baseline(traces: np.ndarray) -> np.ndarray:
-    """
-    Subtract a slow baseline: a low percentile a bin, joined by a cubic spline.
-
-    Parameters
-    ----------
-    traces : ndarray of shape (K, T)
-        Raw traces.
-
-    Returns
-    -------
-    ndarray of shape (K, T), float64
-        Traces less their baseline.
-    """
-    traces = np.asarray(traces, dtype=np.float64)
-    K, T = traces.shape
-    width = min(T // 5, _MAX_BIN)
-    if width < 1 or not K:
-        return traces - np.percentile(traces, _BASELINE_PERCENTILE, axis=1, keepdims=True) if K else traces
-    missing = -T % width
-    before = missing // 2
-    padded = np.pad(traces, ((0, 0), (before, missing - before)), mode="reflect")
-    bins = np.percentile(padded.reshape(K, -1, width), _BASELINE_PERCENTILE, axis=2)
-    baseline = np.stack([ndimage.zoom(row, width, order=3, mode="constant") for row in bins])
-    return traces - baseline[:, before : before + T]
-
-
 def transient_snr(traces: np.ndarray, fr: float, decay_time: float) -> np.ndarray:
     """
-    Signal-to-noise ratio of the most improbable stretch of each trace.
+    Measure how far the largest transient of each trace stands out of its noise.
+
+    The slow baseline is subtracted; centre and spread of what is left come from its mode and from the samples
+    below it, where there are no transients. The probability that noise alone stays as high as the trace does
+    for the length of a transient is turned into the number of standard deviations that is as unlikely in a
+    single sample. As in CaImAn the spread is multiplied by three first, so a value of 3 means nine standard
+    deviations, kept up for ``fr * decay_time`` samples. It is computed from the logarithm of that
+    probability, so it stays finite where CaImAn's becomes infinite.
 
     Parameters
     ----------
     traces : ndarray of shape (K, T)
-        Raw traces, ``C + YrA``.
+        Raw traces ``C + YrA``.
     fr : float
-        Frame rate, Hz.
+        Frames a second, Hz.
     decay_time : float
-        Length of a typical transient, s: the stretch is ``ceil(fr * decay_time)`` frames.
+        Length of a typical transient, s.
 
     Returns
     -------
     ndarray of shape (K,), float64
-        Mean height of the stretch in units of three noise levels (a value of 2 is six standard deviations
-        of the noise); finite however high, 0 for a constant trace.
+        SNR; 0 (and a warning) for traces that are constant or hold NaN.
+
+    Raises
+    ------
+    InputError
+        If `traces` isn't an array of shape (K, T).
+    ParameterError
+        If `fr` or `decay_time` isn't positive.
 
     References
     ----------
-    Giovannucci et al. 2019, eLife 8:e38173, Methods, 'Transient detection'.
+    Giovannucci et al. 2019, eLife 8:e38173, Methods, 'Component quality assessment'.
+    Bickel & Fruehwirth 2006, Comput. Stat. Data Anal. 50:3500 (half-sample mode).
     """
-    traces = np.atleast_2d(np.asarray(traces, dtype=np.float64))
-    length = max(ceil(fr * decay_time), 1)
-    out = np.zeros(len(traces))
-    for k, trace in enumerate(remove_baseline(traces)):
-        mode = half_sample_mode(trace)
-        below = trace[trace < mode] - mode
-        noise = np.sqrt(np.mean(below**2)) if below.size else 0.0
-        if not noise > 1e-12 * np.abs(traces[k]).max(initial=0):
-            continue
-        height = (trace - mode) / (_NOISE_UNITS * noise)
-        # In logarithms from end to end: the probability itself underflows for every bright cell.
-        surprise = np.cumsum(special.log_ndtr(-height))
-        surprise[length:] = surprise[length:] - surprise[:-length]
-        out[k] = -special.ndtri_exp(surprise.min() / length)
-    return np.nan_to_num(out)
+    traces = np.asarray(traces, dtype=np.float64)
+    if traces.ndim != 2:
+        raise InputError(
+            explain(
+                "traces of shape (components, frames)",
+                f"shape {traces.shape}",
+                "use traces[None] for a single one",
+            )
+        )
+    for name, value in (("fr", fr), ("decay_time", decay_time)):
+        if not (np.isfinite(value) and value > 0):
+            raise ParameterError(
+                explain(f"a positive {name}", repr(value), f"set it with change_params({{'{name}': ...}})")
+            )
+    length = int(np.ceil(fr * decay_time))
+    found = np.array([_snr(trace, length) for trace in traces], dtype=np.float64)
+    unusable = np.flatnonzero(~np.isfinite(found))
+    if unusable.size:
+        logger.warning(
+            "%d component(s) have a trace that is constant or holds NaN; their SNR is set to 0: %s",
+            unusable.size,
+            _listed(unusable),
+        )
+        found[unusable] = 0.0
+    return found
 
 
-def _peak_frames(trace: np.ndarray, fr: float) -> np.ndarray:
-    """Frames around the highest peaks of a trace, as a mask."""
-    low, high = trace.min(), trace.max()
-    peaks, _ = signal.find_peaks(trace, height=_PEAK_HEIGHT * (high - low) + low)
-    peaks = peaks[np.argsort(-trace[peaks], kind="stable")[:_MAX_PEAKS]]
-    first, last = min(-2, floor(-5 / 30 * fr)), max(5, ceil(25 / 30 * fr))
-    active = np.zeros(trace.size, dtype=bool)
-    for peak in peaks if high > low else ():
-        active[max(peak + first, 0) : peak + last] = True
-    return active
-
-
-def _pearson(a: np.ndarray, b: np.ndarray) -> float:
-    """Correlation of two vectors, 0 if one is constant."""
-    a, b = a - a.mean(), b - b.mean()
-    scale = np.sqrt((a @ a) * (b @ b))
-    return float(a @ b / scale) if scale > 0 else 0.0
-
-
-def spatial_correlation(Yr: np.ndarray, A: sparse.spmatrix, C: np.ndarray, fr: float) -> np.ndarray:
+def spatial_correlation(
+    Yr: np.ndarray, A: sparse.spmatrix | np.ndarray, C: np.ndarray, fr: float
+) -> np.ndarray:
     """
-    Correlation of each footprint with the movie's mean around the component's peaks.
+    Compare each footprint with the mean of the movie at the moments when the component is active.
+
+    The movie is taken as it is: its background isn't subtracted. In one-photon movies the static background
+    is bright, so true cells reach low values here, and the SNR decides for most of them. All overlapping
+    components count as neighbours, whatever their order. Only pixels of footprints and frames around peaks
+    are kept in memory.
 
     Parameters
     ----------
     Yr : ndarray or memmap of shape (d, T)
-        Movie, background included; only the pixels of footprints are read.
-    A : sparse matrix of shape (d, K)
+        Movie, pixels in Fortran order. Both memory orders are read along the grain.
+    A : sparse matrix or ndarray of shape (d, K)
         Footprints.
     C : ndarray of shape (K, T)
         Denoised traces.
     fr : float
-        Frame rate, Hz.
+        Frames a second, Hz.
 
     Returns
     -------
     ndarray of shape (K,), float64
-        Correlation; 0 for a component without peaks or with fewer than three pixels, -1 where the movie is
-        NaN. Frames in which an overlapping component peaks don't count, unless none would be left.
+        Pearson correlation over the pixels of the footprint, from frames around the ten highest peaks of the
+        trace that no overlapping component shares. 0 for a trace without peaks or a footprint of fewer than
+        three pixels; -1 (and a warning) where it isn't defined.
+
+    Raises
+    ------
+    InputError
+        If the shapes don't fit each other.
 
     References
     ----------
-    Giovannucci et al. 2019, eLife 8:e38173, Methods, 'Spatial footprint consistency'.
+    Giovannucci et al. 2019, eLife 8:e38173, Methods, 'Component quality assessment'.
     """
     A = sparse.csc_matrix(A)
-    if A.shape[0] != len(Yr) or A.shape[1] != len(C):
+    C = np.atleast_2d(np.asarray(C))
+    if np.ndim(Yr) != 2 or Yr.shape != (A.shape[0], C.shape[1]) or A.shape[1] != C.shape[0]:
         raise InputError(
             explain(
-                "a movie (d, T), footprints (d, K) and traces (K, T)",
-                f"{Yr.shape}, {A.shape} and {np.shape(C)}",
-                "pass the movie the components were found in",
+                "movie (d, T), footprints (d, K) and traces (K, T) of the same components",
+                f"shapes {np.shape(Yr)}, {A.shape} and {C.shape}",
+                "pass the movie that the components were found in",
             )
         )
-    norm = np.sqrt(np.asarray(A.multiply(A).sum(axis=0)).ravel())
-    unit = A @ sparse.diags(1 / np.where(norm > 0, norm, 1))
-    overlap = sparse.csr_matrix(unit.T @ unit)
-    active = np.array([_peak_frames(np.asarray(trace, dtype=np.float64), fr) for trace in C], dtype=bool)
-    out = np.zeros(len(C))
-    for k in range(len(C)):
-        part = slice(A.indptr[k], A.indptr[k + 1])
-        used = A.data[part] > 0
-        if np.count_nonzero(used) < 3 or not active[k].any():
-            continue
-        row = slice(overlap.indptr[k], overlap.indptr[k + 1])
-        near = overlap.indices[row][overlap.data[row] > _MIN_OVERLAP]
-        alone = active[k] & ~active[near[near != k]].any(axis=0)
-        frames = np.flatnonzero(alone if alone.any() else active[k])
-        pixels = A.indices[part][used]
-        shown = np.asarray(Yr[pixels][:, frames], dtype=np.float64).mean(axis=1)
-        r = _pearson(A.data[part][used].astype(np.float64), shown)
-        out[k] = r if np.isfinite(r) else -1.0
-    return out
+    T = Yr.shape[1]
+    windows = [_active_frames(trace, fr, T) for trace in C]
+    pixels = [
+        A.indices[A.indptr[k] : A.indptr[k + 1]][A.data[A.indptr[k] : A.indptr[k + 1]] > 0]
+        for k in range(len(C))
+    ]
+    frames = _own_frames(windows, A, T)
+    usable = [k for k in range(len(C)) if frames[k].size and pixels[k].size >= _FEWEST_PIXELS]
+    means = _mean_images(Yr, [pixels[k] for k in usable], [frames[k] for k in usable])
+    found = np.zeros(len(C))
+    for k, mean in zip(usable, means):
+        weights = A[:, [k]].toarray().ravel()[pixels[k]].astype(np.float64)
+        found[k] = _pearson(mean, weights)
+    undefined = np.flatnonzero(np.isnan(found))
+    if undefined.size:
+        logger.warning(
+            "%d component(s) have a footprint or a mean image without contrast; their r is set to -1: %s",
+            undefined.size,
+            _listed(undefined),
+        )
+        found[undefined] = -1.0
+    return found
 
 
 def decide(
@@ -227,26 +179,159 @@ def decide(
     *,
     min_SNR: float,
     rval_thr: float,
-    SNR_lowest: float = 0.5,
-    rval_lowest: float = -1.0,
+    SNR_lowest: float,
+    rval_lowest: float,
 ) -> Decision:
     """
-    Accept components that are good in one measure and not hopeless in the other.
+    Accept components that pass one of two thresholds and fail neither of two lower ones.
 
     Parameters
     ----------
-    snr, r : ndarray of shape (K,)
-        Signal-to-noise ratio and spatial correlation.
+    snr : ndarray of shape (K,)
+        From `transient_snr`.
+    r : ndarray of shape (K,)
+        From `spatial_correlation`.
     min_SNR, rval_thr : float
-        One of them has to be met: ``snr > min_SNR`` or ``r >= rval_thr``.
+        An SNR above the first or a correlation of at least the second is enough.
     SNR_lowest, rval_lowest : float
-        Both have to be exceeded.
+        An SNR or a correlation not above these rejects, whatever the other is.
 
     Returns
     -------
     Decision
-        Indices of accepted and rejected components.
+        Indices of accepted and of rejected components. NaN passes no threshold.
+
+    Raises
+    ------
+    InputError
+        If there isn't one correlation an SNR.
     """
-    snr, r = np.asarray(snr, dtype=float), np.asarray(r, dtype=float)
+    snr, r = np.atleast_1d(np.asarray(snr, dtype=float)), np.atleast_1d(np.asarray(r, dtype=float))
+    if snr.ndim != 1 or snr.shape != r.shape:
+        raise InputError(
+            explain(
+                "one SNR and one r a component", f"shapes {snr.shape} and {r.shape}", "evaluate them again"
+            )
+        )
     good = ((r >= rval_thr) | (snr > min_SNR)) & (r > rval_lowest) & (snr > SNR_lowest)
     return Decision(np.flatnonzero(good), np.flatnonzero(~good))
+
+
+def _snr(trace: np.ndarray, length: int) -> float:
+    """SNR of one trace, NaN if it can't be told."""
+    if trace.size == 0 or not np.all(np.isfinite(trace)):
+        return np.nan
+    flat = trace - _baseline(trace)
+    mode = _half_sample_mode(np.sort(flat))
+    below = flat[flat < mode] - mode
+    spread = np.sqrt(np.mean(below**2)) if below.size else 0.0
+    # Rounding errors of a constant trace aren't noise.
+    if spread <= 1e-12 * np.abs(trace).max():
+        return np.nan
+    log_tail = special.log_ndtr(-(flat - mode) / (3 * spread))
+    sums = np.convolve(log_tail, np.ones(length))[: len(flat)]
+    return float(-special.ndtri_exp(sums.min() / length))
+
+
+def _baseline(trace: np.ndarray) -> np.ndarray:
+    """Low percentile in long bins, joined by a cubic spline."""
+    T = len(trace)
+    width = max(min(T // 5, _LARGEST_BIN), 1)
+    missing = -T % width
+    padded = np.pad(trace, (missing // 2, missing - missing // 2), mode="reflect")
+    bins = np.percentile(padded.reshape(-1, width), _BASELINE_PERCENTILE, axis=1)
+    slow = ndimage.zoom(bins, width, order=3, mode="constant")
+    return slow[missing // 2 : missing // 2 + T]
+
+
+def _half_sample_mode(values: np.ndarray) -> float:
+    """Mode of sorted values: the densest half is kept again and again."""
+    while len(values) > 3:
+        half = len(values) - len(values) // 2
+        # Halves start in the lower half: of an even number of values the topmost half isn't looked at, which
+        # keeps to the reference.
+        widths = values[half - 1 : 2 * half - 1]
+        widths = widths - values[: len(widths)]
+        first = int(np.argmin(widths))
+        # Equal values can't be told apart further.
+        if widths[first] == 0:
+            return float(values[first])
+        values = values[first : first + half]
+    if len(values) == 3:
+        lower, upper = np.diff(values)
+        return float(values[:2].mean() if lower < upper else values[1])
+    return float(values.mean())
+
+
+def _active_frames(trace: np.ndarray, fr: float, T: int) -> np.ndarray:
+    """Frames around the highest peaks of a trace, as a mask ``(T,)``."""
+    mask = np.zeros(T, dtype=bool)
+    trace = np.nan_to_num(np.asarray(trace, dtype=np.float64))
+    low, high = trace.min(), trace.max()
+    if not high > low:
+        return mask
+    peaks, _ = signal.find_peaks(trace, height=_PEAK_HEIGHT * (high - low) + low)
+    highest = peaks[np.argsort(-trace[peaks], kind="stable")[:_MOST_PEAKS]]
+    before = min(-2, int(np.floor(-5 / 30 * fr)))
+    after = max(5, int(np.ceil(25 / 30 * fr)))
+    for peak in highest:
+        mask[max(peak + before, 0) : peak + after] = True
+    return mask
+
+
+def _own_frames(windows: list[np.ndarray], A: sparse.csc_matrix, T: int) -> list[np.ndarray]:
+    """Active frames of each component that none of its overlapping neighbours shares."""
+    norms = np.sqrt(np.asarray(A.multiply(A).sum(axis=0)).ravel().astype(np.float64))
+    unit = A @ sparse.diags(1.0 / np.where(norms > 0, norms, 1.0))
+    overlap = sparse.csr_matrix(unit.T @ unit)
+    own, crowded = [], []
+    for k, window in enumerate(windows):
+        row = slice(overlap.indptr[k], overlap.indptr[k + 1])
+        near = overlap.indices[row][overlap.data[row] > _OVERLAP]
+        others = np.zeros(T, dtype=bool)
+        for i in near[near != k]:
+            others |= windows[i]
+        alone = window & ~others
+        if window.any() and not alone.any():
+            crowded.append(k)
+            alone = window
+        own.append(np.flatnonzero(alone))
+    if crowded:
+        logger.warning(
+            "%d component(s) are never active without an overlapping one; r counts shared frames there: %s",
+            len(crowded),
+            _listed(crowded),
+        )
+    return own
+
+
+def _mean_images(Yr: np.ndarray, pixels: list[np.ndarray], frames: list[np.ndarray]) -> list[np.ndarray]:
+    """Mean over `frames` at `pixels`, for each component; float64."""
+    if Yr.strides[0] >= Yr.strides[1]:
+        # Time series lie together: a footprint's are read whole.
+        return [Yr[where][:, when].mean(axis=1, dtype=np.float64) for where, when in zip(pixels, frames)]
+    # Frames lie together: the movie is read once from start to end.
+    sums = [np.zeros(len(where)) for where in pixels]
+    for block in frame_blocks(Yr.shape[1], 8 * Yr.shape[0]):
+        inside = [when[(when >= block.start) & (when < block.stop)] - block.start for when in frames]
+        if not any(map(len, inside)):
+            continue
+        images = np.asarray(Yr[:, block]).T
+        for total, where, when in zip(sums, pixels, inside):
+            total += images[np.ix_(when, where)].sum(axis=0, dtype=np.float64)
+    return [total / len(when) for total, when in zip(sums, frames)]
+
+
+def _pearson(image: np.ndarray, weights: np.ndarray) -> float:
+    """Pearson correlation over finite pixels; NaN without contrast, 0 for too few pixels."""
+    finite = np.isfinite(image)
+    if finite.sum() < _FEWEST_PIXELS:
+        return 0.0
+    image, weights = image[finite] - image[finite].mean(), weights[finite] - weights[finite].mean()
+    norm = np.sqrt((image @ image) * (weights @ weights))
+    return float(image @ weights / norm) if norm > 0 else np.nan
+
+
+def _listed(indices: np.ndarray | list[int]) -> str:
+    shown = ", ".join(map(str, indices[:10]))
+    return shown + (", ..." if len(indices) > 10 else "")
