@@ -96,8 +96,8 @@ def test_figures_of_tagged_cells_with_captions(page):
         "Maximum projection",
         "Maximum projection (2)",
         "Shifts of &lt;rows&gt; &amp; columns",
+        "Shifts",
         "Shifts (2)",
-        "Shifts (3)",
     ]
     assert 'alt="Shifts of &lt;rows&gt; &amp; columns"' in page
 

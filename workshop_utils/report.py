@@ -169,9 +169,11 @@ def _figures(path: Path) -> Iterator[Figure]:
             heading, shown = (headings[-1].strip(), 0) if headings else (heading, shown)
         elif "report" in tags_of(cell):
             for output in cell.get("outputs", []):
-                figure = _figure(output, heading if not shown else f"{heading} ({shown + 1})")
+                caption = heading if not shown else f"{heading} ({shown + 1})"
+                figure = _figure(output, caption)
                 if figure is not None:
-                    shown += 1
+                    # Outputs that say themselves what they show don't count.
+                    shown += figure.caption == caption
                     yield figure
 
 
