@@ -9,7 +9,7 @@ from scipy import fft
 
 from cnmf_engine.errors import ParameterError, explain
 
-__all__ = ["ShiftEstimator", "limits"]
+__all__ = ["ShiftEstimator", "clipped", "limits"]
 
 # Deviations above this many robust standard deviations are mostly active cells, which aren't in the template.
 _CLIP = 2.0
@@ -96,7 +96,7 @@ class ShiftEstimator:
         self._lags = [np.arange(-r, r + 1) for r in reach]
         self._steps = [np.arange(-10, 11) * _FINE if r else np.zeros(1) for r in reach]
         self._window = np.outer(_taper(dims[0], margin), _taper(dims[1], margin)).astype(np.float32)
-        self._weight = float(self._window.sum())
+        self._weight = self._window.sum()
         self._padded = tuple(fft.next_fast_len(int(d + r), real=True) for d, r in zip(dims, reach))
         self._spectrum = np.conj(fft.rfft2(self._windowed(template[None])[0], s=self._padded))
         # The DFT at lags of a tenth of a pixel is a product with a matrix for each axis.
@@ -127,7 +127,9 @@ class ShiftEstimator:
         ndarray of shape (n, 2), float64
             Translation to apply, rows then columns, px: minus the motion. 0 for frames without contrast.
         """
-        frames = self._clipped(np.asarray(frames, dtype=np.float32))
+        frames = np.asarray(frames, dtype=np.float32)
+        if self.clip:
+            frames = clipped(frames)
         flat = self._windowed(frames)
         blank = np.abs(flat).max(axis=(1, 2)) <= 1e-5 * (0.0 if level is None else np.asarray(level))
         whole, height = self._whole_lags(flat)
@@ -159,20 +161,32 @@ class ShiftEstimator:
         right = _vertex(fine[frame, at_row, :], at_col)
         return np.stack([rows[at_row] + down, cols[at_col] + right], axis=1)
 
-    def _clipped(self, frames: np.ndarray) -> np.ndarray:
-        if self.clip:
-            # Neighbouring filtered pixels are alike, so a grid of some ten thousand tells the spread.
-            step = max(int(np.sqrt(frames.shape[1] * frames.shape[2] / 1e4)), 1)
-            sample = frames[:, ::step, ::step].reshape(len(frames), -1)
-            middle = np.median(sample, axis=1)[:, None, None]
-            spread = _MAD_TO_STD * np.median(np.abs(sample - middle[:, 0]), axis=1)[:, None, None]
-            limit = np.where(spread > 0, _CLIP * spread, np.inf).astype(np.float32)
-            frames = np.clip(frames, middle - limit, middle + limit)
-        return frames
-
     def _windowed(self, frames: np.ndarray) -> np.ndarray:
-        mean = np.einsum("tij,ij->t", frames, self._window, dtype=np.float64) / self._weight
-        return (frames - mean[:, None, None].astype(np.float32)) * self._window
+        mean = frames.reshape(len(frames), -1) @ self._window.ravel() / self._weight
+        return (frames - mean[:, None, None]) * self._window
+
+
+def clipped(frames: np.ndarray) -> np.ndarray:
+    """
+    Limit what stands out of each frame, mostly active cells.
+
+    Parameters
+    ----------
+    frames : ndarray of shape (n, d1, d2), float32
+        High-pass filtered frames.
+
+    Returns
+    -------
+    ndarray of shape (n, d1, d2), float32
+        Frames within two robust standard deviations of their median; unchanged where that is 0.
+    """
+    # Neighbouring filtered pixels are alike, so a grid of some ten thousand tells the spread.
+    step = max(int(np.sqrt(frames.shape[1] * frames.shape[2] / 1e4)), 1)
+    sample = frames[:, ::step, ::step].reshape(len(frames), -1)
+    middle = np.median(sample, axis=1)[:, None, None]
+    spread = _MAD_TO_STD * np.median(np.abs(sample - middle[:, 0]), axis=1)[:, None, None]
+    limit = np.where(spread > 0, _CLIP * spread, np.inf).astype(np.float32)
+    return np.clip(frames, middle - limit, middle + limit)
 
 
 def _rolled(frames: np.ndarray, lags: np.ndarray) -> np.ndarray:
@@ -182,7 +196,7 @@ def _rolled(frames: np.ndarray, lags: np.ndarray) -> np.ndarray:
     for t, (down, right) in enumerate(lags):
         rows = np.clip(np.arange(d1) + down, 0, d1 - 1)
         cols = np.clip(np.arange(d2) + right, 0, d2 - 1)
-        out[t] = frames[t][rows[:, None], cols]
+        out[t] = frames[t].take(rows, axis=0).take(cols, axis=1)
     return out
 
 

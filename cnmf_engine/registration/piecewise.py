@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cnmf_engine.errors import ParameterError, explain
-from cnmf_engine.registration.estimator import ShiftEstimator, limits
+from cnmf_engine.registration.estimator import ShiftEstimator, clipped, limits
 from cnmf_engine.registration.passes import FramePass, Sink, StepResult, check_movie, chunks_of
 from cnmf_engine.registration.rigid import count_at_limit
 from cnmf_engine.registration.templates import check_template, filter_margin, high_pass, median_template
@@ -194,7 +194,7 @@ def register_piecewise(
     margin, clip = filter_margin(gSig_filt), gSig_filt is not None
     step = _PiecewiseStep(
         ShiftEstimator(template, max_shifts, margin, clip),
-        [ShiftEstimator(template[patch], deviation, 0, clip) for patch in grid.patches],
+        [ShiftEstimator(template[patch], deviation, clip=False) for patch in grid.patches],
         grid,
         gSig_filt,
         border_nan,
@@ -257,7 +257,7 @@ class _PiecewiseStep:
         level = np.abs(frames).max(axis=(1, 2))
         filtered = high_pass(frames, self.gSig_filt)
         rigid = self.whole.find(filtered, level)
-        aligned = moved(filtered, rigid)
+        aligned = moved(clipped(filtered) if self.whole.clip else filtered, rigid)
         found = [
             rigid + part.find(aligned[:, rows, cols], level)
             for part, (rows, cols) in zip(self.parts, self.grid.patches)
