@@ -11,6 +11,7 @@ import tifffile
 from cnmf_engine.errors import InputError, ParameterError
 from workshop_utils import session
 from workshop_utils.session import MissingStep
+from workshop_utils.session_file import FILE_NAME
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def opened(movie, tmp_path):
 
 
 def test_start_makes_the_folder_and_says_what_it_is(opened, movie):
-    content = json.loads((opened.folder / session.FILE_NAME).read_text())
+    content = json.loads((opened.folder / FILE_NAME).read_text())
     assert content["version"] == 1
     assert content["movie"]["path"] == str(movie) and content["movie"]["bytes"] == movie.stat().st_size
     assert content["engine"]["name"] in ("caiman", "embedded")
@@ -67,7 +68,7 @@ def test_file_is_plain_json_with_relative_paths(opened):
     memmap = opened.path("a.mmap")
     memmap.write_bytes(b"x")
     opened.record("motion", memmap=memmap, bad=float("inf"))
-    text = (opened.folder / session.FILE_NAME).read_text()
+    text = (opened.folder / FILE_NAME).read_text()
     entry = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} isn't JSON"))["steps"]["motion"]
     assert entry["values"]["memmap"] == {"path:": "a.mmap"}
     assert entry["engine"]["name"] and entry["recorded"].endswith("+00:00")
@@ -149,12 +150,12 @@ def test_deleted_file_is_a_missing_step(opened):
 def test_another_movie_is_refused(opened, movie, tmp_path):
     other = tmp_path / "other.tif"
     tifffile.imwrite(other, np.zeros((3, 4, 5), np.uint8), photometric="minisblack")
-    before = (opened.folder / session.FILE_NAME).read_text()
+    before = (opened.folder / FILE_NAME).read_text()
     with pytest.raises(InputError) as caught:
         session.start(opened.folder, other)
     text = str(caught.value)
     assert str(other) in text and str(movie) in text and "--results" in text
-    assert (opened.folder / session.FILE_NAME).read_text() == before
+    assert (opened.folder / FILE_NAME).read_text() == before
 
 
 def test_folder_moves_with_the_movie(opened, movie, tmp_path):
@@ -181,7 +182,7 @@ def test_results_that_are_a_file(movie, tmp_path):
     [("{", "can't be read"), ("[]", "can't be read"), ('{"version": 99}', "newer workshop")],
 )
 def test_unreadable_session(movie, tmp_path, text, message):
-    (tmp_path / session.FILE_NAME).write_text(text)
+    (tmp_path / FILE_NAME).write_text(text)
     with pytest.raises(InputError, match=message):
         session.start(tmp_path, movie)
 
@@ -191,9 +192,9 @@ def test_redone_motion_is_noted(opened, capsys):
     opened.record("model")
     opened.need("model")
     assert capsys.readouterr().out == ""
-    content = json.loads((opened.folder / session.FILE_NAME).read_text())
+    content = json.loads((opened.folder / FILE_NAME).read_text())
     content["steps"]["motion"]["recorded"] = "2999-01-01T00:00:00.000+00:00"
-    (opened.folder / session.FILE_NAME).write_text(json.dumps(content))
+    (opened.folder / FILE_NAME).write_text(json.dumps(content))
     opened.need("model")
     assert (
         "'motion' was run again after 'model'. If it changed, run lesson 4 again too."
@@ -203,7 +204,7 @@ def test_redone_motion_is_noted(opened, capsys):
 
 def test_stopped_write_keeps_the_old_file(opened, monkeypatch):
     opened.record("movie", frames=3)
-    before = (opened.folder / session.FILE_NAME).read_bytes()
+    before = (opened.folder / FILE_NAME).read_bytes()
 
     def stop(*args):
         raise KeyboardInterrupt
@@ -211,8 +212,8 @@ def test_stopped_write_keeps_the_old_file(opened, monkeypatch):
     monkeypatch.setattr("os.replace", stop)
     with pytest.raises(KeyboardInterrupt):
         opened.record("motion", border=2)
-    assert (opened.folder / session.FILE_NAME).read_bytes() == before
-    assert [path.name for path in opened.folder.iterdir()] == [session.FILE_NAME]
+    assert (opened.folder / FILE_NAME).read_bytes() == before
+    assert [path.name for path in opened.folder.iterdir()] == [FILE_NAME]
 
 
 def test_params_survive_and_follow_the_folder(opened, movie, tmp_path):

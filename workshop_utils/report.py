@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cnmf_engine.errors import InputError, MissingFileError, explain
-from workshop_utils import __version__
+from cnmf_engine.errors import MissingFileError, explain
+from workshop_utils import __version__, session_file
 from workshop_utils.files import human_bytes, write_text
 from workshop_utils.lessons import STEPS
 from workshop_utils.notebook_files import cells, find_failure, tags_of, text_of, title_of
 from workshop_utils.records import decode
-from workshop_utils.session import FILE_NAME
 
 __all__ = ["FILE", "Figure", "Lesson", "build", "collect"]
 
@@ -212,22 +211,17 @@ def _run_times(folder: Path) -> dict[str, float]:
 
 
 def _session(folder: Path) -> dict[str, Any]:
-    file = folder / FILE_NAME
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        content["steps"] = {
-            # Paths inside the folder stay relative: the page may be read on another machine.
-            name: content["steps"][name] | {"values": decode(content["steps"][name]["values"], Path())}
-            for name in STEPS
-            if name in content["steps"]
-        }
-        return content
-    except FileNotFoundError as error:
+    if not (folder / session_file.FILE_NAME).is_file():
         fix = "name the folder of an earlier run, or start one: workshop run"
-        raise MissingFileError(explain(f"results in {folder}", f"no {FILE_NAME} there", fix)) from error
-    except (ValueError, KeyError, TypeError) as error:
-        found = f"a file that can't be read ({type(error).__name__}: {error})"
-        raise InputError(explain(f"a session in {file}", found, "run the lessons again")) from error
+        raise MissingFileError(explain(f"results in {folder}", f"no {session_file.FILE_NAME} there", fix))
+    content = session_file.read(folder)
+    content["steps"] = {
+        # Paths inside the folder stay relative: the page may be read on another machine.
+        name: content["steps"][name] | {"values": decode(content["steps"][name]["values"], Path())}
+        for name in STEPS
+        if name in content["steps"]
+    }
+    return content
 
 
 def _headlines(steps: dict[str, Any]) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnmf_engine.errors import InputError, MissingFileError, ParameterError, explain, nearest
-from workshop_utils import data
+from workshop_utils import data, session_file
 from workshop_utils.engine import find_engine
 from workshop_utils.files import write_text
 from workshop_utils.lessons import STEPS, lessons
@@ -20,10 +20,8 @@ from workshop_utils.records import decode, encode, fingerprint, renamed, version
 if TYPE_CHECKING:
     from workshop_utils.scoring import Truth
 
-__all__ = ["FILE_NAME", "MissingStep", "Session", "start"]
+__all__ = ["MissingStep", "Session", "start"]
 
-FILE_NAME = "session.json"
-_VERSION = 1
 # If the step on the right was run again after the one on the left, the left one may describe old results.
 _DEPENDS = {"summary_images": "motion", "model": "motion", "evaluation": "model", "export": "model"}
 
@@ -143,14 +141,14 @@ class Session:
         self._check_step(step)
         seconds = float(values.pop("seconds", time.perf_counter() - self._clock))
         self._clock = time.perf_counter()
-        content = self._read()
+        content = session_file.read(self.folder)
         content["steps"][step] = {
             "recorded": _now(),
             "seconds": round(seconds, 3),
             "engine": find_engine()._asdict(),
             "values": {key: encode(value, self.folder, f"{step}: {key}") for key, value in values.items()},
         }
-        self._write(content)
+        session_file.write(self.folder, content)
 
     def has(self, step: str) -> bool:
         """
@@ -167,7 +165,7 @@ class Session:
             True if `need` would give its values.
         """
         self._check_step(step)
-        return step in self._read()["steps"] and not self.lost(step)
+        return step in session_file.read(self.folder)["steps"] and not self.lost(step)
 
     def lost(self, step: str) -> list[Path]:
         """
@@ -184,7 +182,9 @@ class Session:
             Empty also for a step that wasn't done.
         """
         self._check_step(step)
-        values = decode(self._read()["steps"].get(step, {}).get("values", {}), self.folder).values()
+        values = decode(
+            session_file.read(self.folder)["steps"].get(step, {}).get("values", {}), self.folder
+        ).values()
         return [value for value in values if isinstance(value, Path) and not value.exists()]
 
     def need(self, step: str) -> dict[str, Any]:
@@ -207,7 +207,7 @@ class Session:
             The step wasn't done, or its files are gone. The message names the notebook and the command.
         """
         self._check_step(step)
-        steps = self._read()["steps"]
+        steps = session_file.read(self.folder)["steps"]
         if step not in steps:
             raise MissingStep(self._explain_missing(step, f"only {', '.join(steps) or 'an empty session'}"))
         lost = self.lost(step)
@@ -275,7 +275,7 @@ class Session:
             ``movie``, ``engine``, ``versions``, ``created`` and ``steps``; each step has ``recorded``,
             ``seconds``, ``engine`` and ``values``.
         """
-        content = self._read()
+        content = session_file.read(self.folder)
         for entry in content["steps"].values():
             entry["values"] = decode(entry["values"], self.folder)
         return content
@@ -286,8 +286,7 @@ class Session:
                 explain("a folder for the results", f"a file, {self.folder}", "name another folder")
             )
         self.folder.mkdir(parents=True, exist_ok=True)
-        file = self.folder / FILE_NAME
-        known = self._read()
+        known = session_file.read(self.folder)
         mine = fingerprint(self.movie)
         theirs = known.get("movie", mine)
         if (theirs["bytes"], theirs["sha256"]) != (mine["bytes"], mine["sha256"]):
@@ -296,7 +295,7 @@ class Session:
                     f"{self.folder} to hold the results of {self.movie}",
                     f"the results of another movie there: {theirs['path']} (as '{theirs['requested']}')",
                     f"name another folder (results=..., or --results on the command line), set movie to "
-                    f"'{theirs['requested']}', or delete {file} to start over",
+                    f"'{theirs['requested']}', or delete {session_file.FILE_NAME} in that folder to start over",
                 )
             )
         if "movie" in known:
@@ -305,28 +304,7 @@ class Session:
         known["engine"] = find_engine()._asdict()
         known["versions"] = versions()
         known.setdefault("created", _now())
-        self._write(known)
-
-    def _read(self) -> dict[str, Any]:
-        file = self.folder / FILE_NAME
-        if not file.is_file():
-            return {"version": _VERSION, "steps": {}}
-        try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-            version = int(content["version"])
-        except (ValueError, KeyError, TypeError) as error:
-            found = f"a file that can't be read ({type(error).__name__}: {error})"
-            raise InputError(
-                explain(f"a session in {file}", found, "delete it and run the lessons again")
-            ) from error
-        if version > _VERSION:
-            found = f"version {version}, made by a newer workshop"
-            fix = "update (pip install --upgrade calcium-workshop) or name another results folder"
-            raise InputError(explain(f"a session of version {_VERSION} in {file}", found, fix))
-        return content
-
-    def _write(self, content: dict[str, Any]) -> None:
-        write_text(self.folder / FILE_NAME, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        session_file.write(self.folder, known)
 
     def _find_again(self, path: Path) -> Path:
         if path.exists():
