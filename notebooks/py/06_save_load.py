@@ -89,7 +89,9 @@ images = Yr.T.reshape((T,) + dims, order="F")
 
 # %% [markdown]
 # **Do both agree?** First number by number, then by carrying on: the loaded model is evaluated again, and
-# has to accept the same components.
+# has to accept the same components. *Good:* "the same" everywhere. *Bad:* anything different: the file, the
+# memory map or the parameters are not those of this model. (Had you set the thresholds in lesson 5 with the
+# sliders, they were saved with the model.)
 
 # %%
 for name in ("C", "S", "YrA", "b0", "Cn", "SNR_comp", "r_values", "idx_components"):
@@ -175,7 +177,7 @@ for closed in logs.stop():
 
 # %%
 memory_map = Path(motion["memmap"])
-working = [*s.folder.glob("*.mmap"), *s.folder.glob("tmp_mov_mot_corr*")]
+working = {*s.folder.glob("*.mmap"), *s.folder.glob("tmp_mov_mot_corr*")}
 working = sorted(file for file in working if file != memory_map or delete_memory_map)
 for file in working:
     print(f"{human_bytes(file.stat().st_size):>9}  {file.name}")
