@@ -295,7 +295,7 @@ class Session:
                     f"{self.folder} to hold the results of {self.movie}",
                     f"the results of another movie there: {theirs['path']} (as '{theirs['requested']}')",
                     f"name another folder (results=..., or --results on the command line), set movie to "
-                    f"'{theirs['requested']}', or delete {session_file.FILE_NAME} in that folder to start over",
+                    f"'{theirs['requested']}', or delete that folder's {session_file.FILE_NAME}",
                 )
             )
         if "movie" in known:
