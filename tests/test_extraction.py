@@ -52,6 +52,15 @@ def test_an_active_neighbour_stays_out(rng):
     assert neuron.footprint[10, 16] < 0.1 * neuron.footprint.max()
 
 
+def test_a_neighbour_that_partly_fires_along_is_cut_off(rng):
+    own = np.stack([60 * calcium(rng, 400)[0] for _ in range(2)])
+    traces = np.stack([own[0], 0.25 * own[0] + 0.3 * own[1]])
+    raw, filtered, A, _ = box_movie(rng, [(10, 5), (10, 16)], noise=1.0, traces=traces)
+    neuron = extract_neuron(raw, filtered, (10, 5))
+    assert cosine(neuron.footprint, A[0]) > 0.9
+    assert not neuron.footprint[8:13, 15:18].any()
+
+
 @pytest.mark.parametrize("centre", [(0, 10), (10, 20), (20, 0)])
 def test_a_cell_at_the_border_of_the_box(rng, centre):
     raw, filtered, A, C = box_movie(rng, [centre])

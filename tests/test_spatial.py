@@ -160,6 +160,14 @@ def test_cleaning_keeps_the_strongest_connected_part():
     assert clean_footprint(speck)[2, 24] == 0, "a single hot pixel is no cell"
 
 
+@pytest.mark.parametrize("closing", [True, False])
+def test_cleaning_keeps_the_outermost_pixels_when_it_drops_a_part(closing):
+    footprint = blob(DIMS, (0, 9), 2.5)
+    cleaned = clean_footprint(footprint + 0.6 * blob(DIMS, (16, 23), 2), closing=closing)
+    assert cleaned[16, 23] == 0
+    assert np.count_nonzero(cleaned[0]) >= np.count_nonzero(footprint[0]) - 2
+
+
 @pytest.mark.parametrize("nrgthr", [0.5, 0.9, 0.9999])
 def test_cleaning_keeps_the_asked_part_of_the_energy(nrgthr):
     footprint = blob(DIMS, (12, 14), 3)
