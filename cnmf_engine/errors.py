@@ -8,7 +8,14 @@ from collections.abc import Iterable
 __all__ = ["InputError", "MissingFileError", "ParameterError", "explain", "nearest"]
 
 
-class InputError(ValueError):
+class _ShortInNotebooks:
+    """In a notebook the message stands alone: the reader can mend the input, not the code below it."""
+
+    def _render_traceback_(self) -> list[str]:
+        return str(self).splitlines()
+
+
+class InputError(_ShortInNotebooks, ValueError):
     """Input of the wrong kind, shape, type or content."""
 
 
@@ -16,7 +23,7 @@ class ParameterError(InputError):
     """A parameter that doesn't exist or whose value can't be used."""
 
 
-class MissingFileError(FileNotFoundError):
+class MissingFileError(_ShortInNotebooks, FileNotFoundError):
     """A file or folder that isn't where it was looked for."""
 
 
