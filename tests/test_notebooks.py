@@ -127,7 +127,6 @@ def test_chosen_filter_corrects_the_demo_movie(demo):
 
 def test_evaluation_keeps_cells_of_the_demo_movie(demo):
     from cnmf_engine.storage import load_CNMF
-
     from workshop_utils.scoring import score
 
     estimates = load_CNMF(str(demo.need("export")["file"])).estimates

@@ -190,10 +190,10 @@ def test_scatter_counts_by_the_thresholds(scene):
     )
 
 
-def test_traces_are_the_clearest_ones(scene):
-    YrA = scene.YrA * np.array([1, 50, 1, 50])[:, None]
+def test_traces_go_from_the_clearest_to_the_noisiest(scene):
+    YrA = scene.YrA * np.array([20, 1, 50, 20])[:, None]
     figure = plots.traces(scene.C, scene.C + YrA, FR, most=2)
-    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["0", "2"]
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["1", "2"]
 
 
 @pytest.mark.parametrize(

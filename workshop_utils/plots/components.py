@@ -116,9 +116,9 @@ def traces(C: Any, raw: Any, fr: float, spikes: Any = None, most: int = 12) -> L
     fr : float
         Frame rate, Hz.
     spikes : array of shape (K, T), optional
-        Deconvolved activity, drawn as ticks below each trace.
+        Deconvolved activity, drawn below each trace, scaled to its largest spike.
     most : int
-        Traces to draw at most, those with the largest peaks relative to the residual; without one the first.
+        Traces to draw at most: a sample from the clearest to the noisiest; without a residual the first.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def traces(C: Any, raw: Any, fr: float, spikes: Any = None, most: int = 12) -> L
     raw = C if raw is None else np.atleast_2d(np.asarray(raw, dtype=np.float64))
     if raw.shape != C.shape:
         raise InputError(explain(f"raw traces of shape {C.shape}", f"shape {raw.shape}", "pass C + YrA"))
-    chosen = _clearest(C, raw, most)
+    chosen = _sample(C, raw, most)
     time = seconds(C.shape[1], fr)
     figure, axes = new_figure(1, 1, (10.5, 0.62 * len(chosen) + 1.0))
     ax = axes[0, 0]
@@ -154,11 +154,13 @@ def traces(C: Any, raw: Any, fr: float, spikes: Any = None, most: int = 12) -> L
             label="denoised" if not place else None,
         )
         if spikes is not None:
-            fired = np.flatnonzero(np.asarray(spikes)[k] > 0)
+            # Heights, not ticks: deconvolution leaves many tiny spikes that explain noise.
+            height = np.asarray(spikes, dtype=np.float64)[k] / max(np.max(spikes[k]), 1e-9)
+            fired = np.flatnonzero(height > 0)
             ax.vlines(
                 time[fired],
-                base - 0.12,
-                base - 0.02,
+                base - 0.2,
+                base - 0.2 + 0.17 * height[fired],
                 color=COLORS["second"],
                 lw=0.8,
                 label=None if place else "spikes",
@@ -178,13 +180,13 @@ def traces(C: Any, raw: Any, fr: float, spikes: Any = None, most: int = 12) -> L
     return figure
 
 
-def _clearest(C: np.ndarray, raw: np.ndarray, most: int) -> np.ndarray:
-    """Choose the traces that stand out most from their residual, in the order of the components."""
+def _sample(C: np.ndarray, raw: np.ndarray, most: int) -> np.ndarray:
+    """Choose traces from the clearest to the noisiest in equal steps, in the order of the components."""
     noise = (raw - C).std(axis=1)
     if len(C) <= most or not noise.any():
         return np.arange(min(len(C), most))
-    clarity = np.ptp(C, axis=1) / np.maximum(noise, 1e-9)
-    return np.sort(np.argsort(-clarity, kind="stable")[:most])
+    by_clarity = np.argsort(-np.ptp(C, axis=1) / np.maximum(noise, 1e-9), kind="stable")
+    return np.sort(by_clarity[np.linspace(0, len(C) - 1, most).round().astype(int)])
 
 
 def _no_components() -> LessonFigure:
