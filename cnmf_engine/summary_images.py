@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+from scipy import ndimage
 
 from .errors import InputError, explain
 from .filters import filter_frames, gaussian_kernel, mean_centred_kernel
@@ -219,7 +220,7 @@ def max_correlation_image(
     Y, eight_neighbours, swap_dim
         As in `local_correlations`.
     bin_size : int
-        Frames in a bin; a last bin shorter than half of it joins the one before.
+        Frames in a bin, about: the movie is cut into bins of equal length.
 
     Returns
     -------
@@ -286,7 +287,8 @@ def correlation_pnr(
     -------
     CorrelationPNR
         Named tuple ``cn, pnr`` of two float32 images of shape (d1, d2); both 0 where a pixel is constant.
-        A missing value (NaN, as motion correction may leave at the border) counts as the pixel's mean.
+        So they are where a value is missing (NaN, as motion correction may leave at the border); frames
+        without any value don't count.
 
     Raises
     ------
@@ -304,8 +306,9 @@ def correlation_pnr(
     halo = 1 + (0 if kernel is None else max(kernel.shape) // 2)
     for tile in _tiles(movie.shape, halo):
         frames = np.array(movie[(slice(None), *tile.outer)], dtype=np.float32)
-        _fill_nan(frames)
+        incomplete = _fill_nan(frames)
         level = np.abs(frames).max(axis=0)
+        level[incomplete] = np.inf  # no noise is above the floor then, so both images are 0 there
         if kernel is not None:
             filter_frames(frames, kernel, out=frames)
         traces = np.ascontiguousarray(frames.transpose(1, 2, 0))
@@ -315,13 +318,27 @@ def correlation_pnr(
     return CorrelationPNR(cn, pnr)
 
 
-def _fill_nan(frames: np.ndarray) -> None:
-    """Replace NaN by the pixel's mean over time, in place, or the filter would spread it over the image."""
+def _fill_nan(frames: np.ndarray) -> np.ndarray:
+    """
+    Fill what is missing in place, or the filter would spread NaN over the image; return incomplete pixels.
+
+    Incomplete pixels take the values of the nearest complete one: a constant instead would make an edge that
+    lights up whenever the background does. Frames without any value take the mean.
+    """
     missing = np.isnan(frames)
-    if missing.any():
-        counts = (~missing).sum(axis=0)
-        sums = np.where(missing, 0, frames).sum(axis=0, dtype=np.float64)
-        np.copyto(frames, sums / np.maximum(counts, 1), where=missing, casting="same_kind")
+    seen = ~missing.all(axis=(1, 2))
+    incomplete = missing[seen].any(axis=0)
+    if not seen.any() or incomplete.all():
+        frames[:] = 0
+        return np.ones_like(incomplete)
+    if incomplete.any():
+        rows, columns = ndimage.distance_transform_edt(
+            incomplete, return_distances=False, return_indices=True
+        )
+        frames[:, incomplete] = frames[:, rows[incomplete], columns[incomplete]]
+    if not seen.all():
+        frames[~seen] = frames[seen].mean(axis=0)
+    return incomplete
 
 
 def pnr_and_correlation(

@@ -116,9 +116,10 @@ def _solve_rings(
 
 def _check_ring(offsets: np.ndarray, coarse: tuple[int, int], radius: float, ssub: int) -> None:
     """Raise InputError when a pixel of the image has no ring pixel inside the image."""
-    reach = np.abs(offsets).max(initial=1)
-    inner = np.abs(offsets).sum(axis=1).min(initial=0)
-    if not len(offsets) or (reach > max(coarse) - 1 and inner > sum(coarse) - 2):
+    covered = np.zeros(coarse, dtype=bool)
+    for step in offsets:
+        covered[tuple(slice(max(-s, 0), max(n - max(s, 0), 0)) for s, n in zip(step, coarse))] = True
+    if not covered.all():
         raise InputError(
             explain(
                 "a ring that lies at least partly inside the image",
@@ -297,7 +298,8 @@ def reconstruct_background(
     ndarray of shape (d, n_frames), float32
         ``B = b0 + U(W(D(Y - A C) - D(b0)))`` with D the block mean and U its reverse.
     """
-    ssub = max(1, round((dims[0] * dims[1] / W.shape[0]) ** 0.5))
+    steps = (s for s in range(1, max(dims) + 1) if np.prod(coarse_dims(dims, s)) == W.shape[0])
+    ssub = next(steps, 1)
     coarse = coarse_dims(dims, ssub)
     part = np.asarray(Y[:, frames], dtype=np.float32)
     X = decimate(part, dims, ssub)

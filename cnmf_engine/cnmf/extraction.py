@@ -56,8 +56,7 @@ def circular_constraint(image: np.ndarray) -> np.ndarray:
     outwards = slope_r * (peak[0] - rows) + slope_c * (peak[1] - columns) < 0
     kept = (image > 0) & ~(outwards & (image < level / 3))
     labels, _ = ndimage.label(kept, structure=_CROSS)
-    region = ndimage.binary_dilation(labels == labels[peak], structure=_CROSS)
-    return np.where(region & kept, image, 0)
+    return np.where(labels == labels[peak], image, 0)
 
 
 def connected_constraint(image: np.ndarray) -> np.ndarray:

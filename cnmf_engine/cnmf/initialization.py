@@ -143,7 +143,6 @@ def initialize(
     merge = merge_thr if do_merge else None
     small = decimate(Y, dims, ssub, tsub)
     coarse = coarse_dims(dims, ssub)
-    small = small.copy() if small is Y else small
     sn_small = sn if ssub == 1 else decimate(sn[:, None], dims, ssub)[:, 0]
     search = dict(gSig=gSig / ssub, gSiz=max(round(gSiz / ssub), 3), min_corr=min_corr, center_psf=center_psf)
     search.update(deconvolution, p=min(p, 1), window=max(window // tsub, 3))
@@ -155,10 +154,7 @@ def initialize(
     gain = (Y.size / small.size) ** 0.5
     seeds = find_neurons(small.copy(), coarse, min_pnr=min_pnr * gain, K=K, **search)
     A, C = seeds.A, seeds.C
-    if not len(C) and gain > 1:
-        # Nothing passed the raised threshold; without components the residual search below still may.
-        C = np.empty((0, small.shape[1]), np.float32)
-    R, B = _without_background(small, A, C, coarse, ring)
+    R = _without_background(small, A, C, coarse, ring)
     A, traces = _refine(R, A, C, coarse, sn_small, merge_thr=None, **small_step)
     for _ in range(init_iter - 1):
         left = None if not K else K - len(traces.C)
@@ -175,7 +171,7 @@ def initialize(
         )
 
     model = fit_ring(small, A, traces.C, coarse, **ring)
-    del small, R, B
+    del small, R
     A, C = _to_full_size(A, traces.C, coarse, dims, ssub, tsub, Y.shape[1])
     Y -= _full_background(Y, A, C, model, dims, ssub)
     space |= dict(max_radius=_MAX_RADIUS * gSiz, closing=False)
@@ -183,11 +179,10 @@ def initialize(
     return Initialized(A, traces, sn, seeds)
 
 
-def _without_background(Y, A, C, dims, ring: dict):
-    """Movie less the ring background that its components leave, and that background."""
+def _without_background(Y, A, C, dims, ring: dict) -> np.ndarray:
+    """Movie less the ring background that its components leave."""
     model = fit_ring(Y, A, C, dims, **ring)
-    B = reconstruct_background(Y, A, C, model.W, model.b0, dims)
-    return Y - B, B
+    return Y - reconstruct_background(Y, A, C, model.W, model.b0, dims)
 
 
 def _to_full_size(A, C, coarse, dims, ssub: int, tsub: int, T: int):

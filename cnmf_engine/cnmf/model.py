@@ -122,7 +122,9 @@ class CNMF:
         """
         images = self._checked(images, indices)
         T, *dims = images.shape
-        self.dims = self.estimates.dims = tuple(dims)
+        self.dims = tuple(dims)
+        # A second fit must not keep the evaluation of the first.
+        self.estimates = type(self.estimates)(dims=self.dims)
         self.params.data["dims"] = self.dims
         self.params.online["init_batch"] = T
         filename = getattr(images, "filename", None)
@@ -166,15 +168,7 @@ class CNMF:
                     "reshape a memory map with Yr.T.reshape((T,) + dims, order='F')",
                 )
             )
-        init = self.params.init
-        if init["method_init"] != "corr_pnr" or init["nb"] != 0:
-            raise ParameterError(
-                explain(
-                    "method_init='corr_pnr' and nb=0 (one-photon data, ring background)",
-                    f"method_init={init['method_init']!r}, nb={init['nb']!r}",
-                    "set both with params.change_params; for two-photon data use CaImAn itself",
-                )
-            )
+        _check_parameters(self.params)
         return images[(slice(None), *indices)]
 
     def _boxes(self) -> list[Box]:
@@ -257,6 +251,7 @@ class CNMF:
         traces = traces.scale(norm)
         estimates = self.estimates
         estimates.A = sparse.csc_matrix(A @ sparse.diags(1 / norm) if len(norm) else A, dtype=np.float32)
+        estimates.A.sort_indices()
         estimates.C, estimates.S, estimates.YrA = traces.C, traces.S, traces.YrA
         estimates.bl, estimates.c1, estimates.neurons_sn = traces.bl, traces.c1, traces.sn
         estimates.lam, estimates.g = traces.lam, traces.g
@@ -276,11 +271,14 @@ class CNMF:
         corr = max((s.max_corr for s in seen), default=0.0)
         pnr = max((s.max_pnr for s in seen), default=0.0)
         init = self.params.init
+        # The first search averages frames, which lowers the noise, and asks for that much more.
+        raised = init["min_pnr"] * (init["tsub"] * init["ssub"] ** 2) ** 0.5
         log.warning(
             explain(
-                f"pixels with correlation >= {init['min_corr']:g} and PNR >= {init['min_pnr']:g}",
+                f"pixels with correlation >= {init['min_corr']:g} and PNR >= {init['min_pnr']:g} (which is "
+                f"{raised:.3g} after averaging {init['tsub']} frames and {init['ssub']} px a side)",
                 f"{sum(s.n_candidates for s in seen)} of them, no component; the images reach {corr:.2f} and "
-                f"{pnr:.1f} (after averaging {init['tsub']} frames)",
+                f"{pnr:.1f}",
                 "lower min_corr or min_pnr, or check gSig and the motion correction",
             )
         )
@@ -298,3 +296,34 @@ def _refuse_nan(Y: np.ndarray, box: Box) -> None:
                 "run motion correction with border_nan='copy', or replace them with np.nan_to_num",
             )
         )
+
+
+def _check_parameters(params) -> None:
+    """Raise ParameterError for what this engine doesn't have, before any work is done."""
+    init = params.init
+    if init["method_init"] != "corr_pnr" or init["nb"] != 0:
+        raise ParameterError(
+            explain(
+                "method_init='corr_pnr' and nb=0 (one-photon data, ring background)",
+                f"method_init={init['method_init']!r}, nb={init['nb']!r}",
+                "set both with params.change_params; for two-photon data use CaImAn itself",
+            )
+        )
+    temporal = params.temporal
+    if temporal["s_min"] is not None or temporal["optimize_g"]:
+        raise ParameterError(
+            explain(
+                "s_min=None and optimize_g=False (spikes by an l1 penalty that meets the noise)",
+                f"s_min={temporal['s_min']!r}, optimize_g={temporal['optimize_g']!r}",
+                "leave both at their defaults",
+            )
+        )
+    for order in (params.preprocess["p"], params.patch["p_patch"]):
+        if order not in (0, 1):
+            raise ParameterError(
+                explain(
+                    "p = 0 (no dynamics) or p = 1 (instant rise, exponential decay)",
+                    f"p = {order!r}",
+                    "call params.change_params({'p': 1})",
+                )
+            )

@@ -17,7 +17,7 @@ __all__ = ["centres_of_mass", "combine_patches", "patch_grid"]
 #: Two patches may place a cell's centre a little differently; within this distance (px) of the line between
 #: them the cell is kept by either, unless its twin is there already.
 _DOUBT = 2.0
-_TWIN_COSINE = 0.5
+_TWIN_COSINE, _TWIN_CORRELATION = 0.5, 0.7
 
 
 def _pair(value: int | Sequence[int]) -> tuple[int, int]:
@@ -102,19 +102,23 @@ def centres_of_mass(A: sparse.spmatrix, dims: tuple[int, int]) -> np.ndarray:
     return np.stack([A.T @ (index % dims[0]) / safe, A.T @ (index // dims[0]) / safe], axis=1)
 
 
-def _own_components(A: sparse.csc_matrix, owner: np.ndarray, boxes: Sequence[Box], dims) -> np.ndarray:
+def _own_components(
+    A: sparse.csc_matrix, C: np.ndarray, owner: np.ndarray, boxes: Sequence[Box], dims
+) -> np.ndarray:
     """Components that lie nearest to the centre of the patch they come from, and those in doubt."""
     middle = np.array([[(b.r0 + b.r1 - 1) / 2, (b.c0 + b.c1 - 1) / 2] for b in boxes])
     distance = np.linalg.norm(centres_of_mass(A, dims)[:, None] - middle[None], axis=2)
-    own = distance[np.arange(len(owner)), owner]
-    nearest = distance.min(axis=1)
-    kept = own <= nearest
-    doubtful = np.flatnonzero(~kept & (own <= nearest + _DOUBT))
+    excess = distance[np.arange(len(owner)), owner] - distance.min(axis=1)
     norm = np.sqrt(np.asarray(A.multiply(A).sum(axis=0)).ravel())
-    for k in doubtful:
-        cosine = (A.T @ A[:, k]).toarray().ravel() / np.maximum(norm * norm[k], 1e-12)
-        kept[k] = not np.any(cosine[kept] > _TWIN_COSINE)
-    return np.flatnonzero(kept)
+    cosine = (A.T @ A).toarray() / np.maximum(np.outer(norm, norm), 1e-12)
+    unit = C - C.mean(axis=1, keepdims=True)
+    unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
+    kept: list[int] = []
+    for k in np.argsort(excess, kind="stable"):
+        others = [j for j in kept if owner[j] != owner[k] and cosine[k, j] > _TWIN_COSINE]
+        if excess[k] <= _DOUBT and not np.any(unit[others] @ unit[k] > _TWIN_CORRELATION):
+            kept.append(int(k))
+    return np.sort(np.array(kept, dtype=int))
 
 
 def _share_overlaps(A: sparse.csc_matrix, boxes: Sequence[Box], dims) -> sparse.csc_matrix:
@@ -176,5 +180,5 @@ def combine_patches(
     A = sparse.csc_matrix(sparse.hstack(columns, format="csc"), dtype=np.float32)
     if not del_duplicates:
         return _share_overlaps(A, boxes, dims), traces, sn
-    kept = _own_components(A, np.array(owner), boxes, dims)
+    kept = _own_components(A, traces.C, np.array(owner), boxes, dims)
     return A[:, kept], traces.take(kept), sn

@@ -149,7 +149,7 @@ class _Search:
         outer = box.around(self.gSiz, self.dims)
         image = np.zeros(outer.dims, dtype=np.float32)
         image[box.within(outer).slices] = footprint
-        spread = filter_frames(image, self.kernel, border="constant")
+        spread = filter_frames(image, self.kernel)
         touched = spread != 0
         self.filtered[outer.slices][touched] -= spread[touched][:, None] * (trace - trace.mean())
         self.update_images(box, outer)
@@ -252,7 +252,7 @@ def find_neurons(
     search = _Search(as_cube(Y, dims), gSig, gSiz, min_corr, min_pnr, center_psf)
     n_candidates = int(np.count_nonzero(~search.done))
     maxima = float(search.cn.max()), float(search.pnr.max())
-    limit = K if K else n_candidates // 5
+    limit = K or n_candidates
     found: list[tuple[Box, np.ndarray, np.ndarray]] = []
     progress = True
     while progress and len(found) < limit:

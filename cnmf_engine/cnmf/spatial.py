@@ -137,12 +137,13 @@ def clean_footprint(image: np.ndarray, nrgthr: float = 0.9999, closing: bool = T
         Cleaned footprint; all zeros if nothing is left.
     """
     image = ndimage.median_filter(image, size=3, mode="reflect")
-    energy = np.sort(image.ravel())[::-1].astype(np.float64) ** 2
+    ordered = np.sort(image.ravel())[::-1]
+    energy = ordered.astype(np.float64) ** 2
     total = energy.sum()
     if not total > 0:
         return np.zeros_like(image)
     n_kept = max(int(np.searchsorted(np.cumsum(energy), nrgthr * total)), 1)
-    image = np.where(image**2 >= energy[n_kept - 1], image, 0)
+    image = np.where(image >= ordered[n_kept - 1], image, 0)
     support = image > 0
     if closing:
         # Padding keeps pixels on the border of the image, which erosion would take off.

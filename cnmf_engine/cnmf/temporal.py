@@ -153,7 +153,7 @@ def update_temporal(
     References
     ----------
     Pnevmatikakis et al. 2016, Neuron 89:285, Methods, 'Updating temporal components'; Friedrich et al.
-    2017, PLoS Comput Biol 13:e1005705 (HALS for traces).
+    2017, PLoS Comput Biol 13:e1005685 (HALS for traces).
     """
     C = np.array(C, dtype=np.float32)
     overlap = sparse.csr_matrix(A.T @ A)
@@ -174,7 +174,7 @@ def update_temporal(
         if np.linalg.norm(before - C) <= 1e-3 * np.linalg.norm(C):
             break
     traces.C, traces.YrA = C, YrA
-    kept = np.flatnonzero(C.sum(axis=1) > 0)
+    kept = np.flatnonzero(np.ptp(C, axis=1) > 0)
     return A[:, kept], traces.take(kept), kept
 
 
