@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,8 @@ NAMES = [
     "06_save_load",
 ]
 
+EVENTS = (60, 145, 230)
+
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
@@ -42,14 +45,29 @@ def demo(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def own_movie(tmp_path_factory):
-    """Write a short movie of a bright disk in noise: no truth, no cells, as an attendee's could be."""
+    """Write a short movie without a truth: one cell, a glow and noise."""
     rng = np.random.default_rng(7)
     rows, columns = np.indices((72, 80))
-    disk = 400 * np.exp(-((rows - 36) ** 2 + (columns - 40) ** 2) / 900)
-    movie = rng.normal(300 + disk, 8, (120, 72, 80)).astype(np.uint16)
+    glow = 400 + 300 * np.exp(-((rows - 36) ** 2 + (columns - 40) ** 2) / 900)
+    # Fine lines that stay where they are, as vessels do: without them only the cell could be aligned.
+    vessels = 60 * np.cos(rows / 2.5 + columns / 9) * np.cos(columns / 3 - rows / 11)
+    cell = np.exp(-((rows - 30) ** 2 + (columns - 44) ** 2) / 18)
+    calcium = np.zeros(300)
+    for start in EVENTS:
+        calcium[start:] += 250 * 0.93 ** np.arange(300 - start)
+    calcium = np.convolve(calcium, np.ones(4) / 4)[:300]  # a sharp rise would count as noise
+    movie = glow + vessels + calcium[:, None, None] * cell + rng.normal(0, 8, (300, 72, 80))
     path = tmp_path_factory.mktemp("own") / "mouse 1.tif"
-    tifffile.imwrite(path, movie, photometric="minisblack")
+    tifffile.imwrite(path, movie.astype(np.uint16), photometric="minisblack")
     return path
+
+
+@pytest.fixture(scope="module")
+def own_session(own_movie, tmp_path_factory):
+    """Run all lessons on that movie with their defaults."""
+    folder = tmp_path_factory.mktemp("own_results")
+    runner.run(own_movie, folder)
+    return session.start(folder, own_movie)
 
 
 def printed(path: Path) -> str:
@@ -155,14 +173,28 @@ def test_saved_and_loaded_agree_and_working_files_are_gone(demo):
     assert [path for path in demo.folder.glob("*.mmap")] == [Path(demo.need("motion")["memmap"])]
 
 
-def test_movie_without_truth_or_cells_runs_to_the_end(own_movie, tmp_path):
-    runner.run(own_movie, tmp_path / "results", parameters={"min_pnr": 60.0, "min_corr": 0.95})
-    opened = session.start(tmp_path / "results", own_movie)
-    assert opened.truth is None
-    assert opened.need("model")["components"] == 0
-    counts = opened.need("evaluation")
+def test_movie_without_truth_and_one_cell_runs_to_the_end(own_session):
+    assert own_session.truth is None
+    assert own_session.need("evaluation")["accepted"] == 1
+    table = np.loadtxt(own_session.need("export")["folder"] / "traces.csv", delimiter=",", skiprows=1)
+    assert table.shape == (300, 2)
+    assert min(abs(np.argmax(table[:, 1]) - np.array(EVENTS))) <= 4
+
+
+def test_no_components_at_all_break_nothing(own_session):
+    runner.run(own_session.movie, own_session.folder, steps=[3, 4, 5, 6], parameters={"min_pnr": 1000.0})
+    assert own_session.need("model")["components"] == 0
+    counts = own_session.need("evaluation")
     assert (counts["total"], counts["accepted"], counts["rejected"]) == (0, 0, 0)
-    assert np.loadtxt(opened.folder / "export" / "traces.csv", skiprows=1).shape == (120,)
+    exported = np.loadtxt(own_session.need("export")["folder"] / "traces.csv", skiprows=1)
+    assert exported.shape == (300,)
+
+
+def test_nothing_accepted_breaks_nothing(demo, tmp_path):
+    folder = shutil.copytree(demo.folder, tmp_path / "results")
+    runner.run("demo", folder, steps=[5, 6], parameters={"min_SNR": 1000.0, "rval_thr": 1.0})
+    counts = session.start(folder, "demo").need("evaluation")
+    assert counts["accepted"] == 0 < counts["rejected"] == counts["total"]
 
 
 def test_already_corrected_movie_is_only_mapped(own_movie, tmp_path):
@@ -171,7 +203,7 @@ def test_already_corrected_movie_is_only_mapped(own_movie, tmp_path):
     motion = opened.need("motion")
     assert motion["border"] == 0
     assert not np.load(motion["shifts"])["shifts"].any()
-    stored = np.fromfile(motion["memmap"], np.float32).reshape(80, 72, 120).transpose(2, 1, 0)
+    stored = np.fromfile(motion["memmap"], np.float32).reshape(80, 72, 300).transpose(2, 1, 0)
     assert np.allclose(stored, tifffile.imread(own_movie), atol=0.01)
 
 
