@@ -122,8 +122,9 @@ def test_every_public_figure_is_drawn_above():
 def test_figures_are_not_kept_by_pyplot(scene):
     import matplotlib.pyplot as plt
 
+    before = plt.get_fignums()
     plots.template_figure(scene.cn)
-    assert plt.get_fignums() == []
+    assert plt.get_fignums() == before
 
 
 def test_shift_figures_know_the_error(scene):

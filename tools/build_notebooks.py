@@ -32,6 +32,8 @@ __all__ = ["ALL_IN_ONE", "TAGS", "build", "check", "lesson_notebook", "main", "m
 
 ROOT = Path(__file__).resolve().parents[1]
 ALL_IN_ONE = "00_all_in_one"
+#: Cells whose source is folded away until the reader opens it.
+FOLDED = frozenset({"hide-input", "solution"})
 #: The tags a cell may carry; papermill, nbval, Colab and the report know them.
 TAGS = frozenset({"parameters", "report", "hide-input", "solution", "colab-only", "raises-exception"})
 _LONGEST_CELL = 15
@@ -246,7 +248,11 @@ def _notebook(stem: str, cells: list[tuple[str, str, list[str]]]) -> nbformat.No
         # From the content, not the position: adding a cell leaves the other ids alone.
         name = hashlib.sha256(f"{key}\n{seen[key]}".encode()).hexdigest()[:12]
         new = nbformat.v4.new_code_cell if kind == "code" else nbformat.v4.new_markdown_cell
-        nodes.append(new(source, id=name, metadata={"tags": list(tags)} if tags else {}))
+        metadata = {"tags": list(tags)} if tags else {}
+        if FOLDED & set(tags):
+            # JupyterLab and Notebook fold by the first, Colab by the second.
+            metadata |= {"jupyter": {"source_hidden": True}, "cellView": "form"}
+        nodes.append(new(source, id=name, metadata=metadata))
     return nbformat.v4.new_notebook(cells=nodes, metadata=_METADATA)
 
 
@@ -320,7 +326,8 @@ def _differences(wanted: nbformat.NotebookNode, stored: nbformat.NotebookNode) -
 
 
 def _essence(cell: nbformat.NotebookNode) -> tuple:
-    return cell.cell_type, cell.get("id"), cell.source, tuple(cell.metadata.get("tags", []))
+    folded = bool(cell.metadata.get("jupyter", {}).get("source_hidden"))
+    return cell.cell_type, cell.get("id"), cell.source, tuple(cell.metadata.get("tags", [])), folded
 
 
 if __name__ == "__main__":

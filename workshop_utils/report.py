@@ -29,6 +29,7 @@ _NOT_SELF_CONTAINED = re.compile(
 )
 #: What the page shows first, where a step has recorded it: step, key, label, number format.
 _HEADLINES = (
+    ("motion", "error_px", "px motion left (RMS, known truth)", "{:.2f}"),
     ("model", "components", "components found", "{:.0f}"),
     ("evaluation", "accepted", "accepted", "{:.0f}"),
     ("evaluation", "rejected", "rejected", "{:.0f}"),

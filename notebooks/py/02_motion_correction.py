@@ -281,7 +281,8 @@ print(f"Yr {Yr.shape}, images {images.shape}, {images.dtype}")
 # %%
 with replacing(s.path("motion.npz")) as temporary:
     np.savez(temporary, shifts=shifts, template=template)
-s.record("motion", memmap=Path(fname_new), shifts=s.path("motion.npz"), border=int(border_px), fr=fr)
+left = {"error_px": float(scoring.shift_error(shifts, s.truth.shifts))} if s.truth else {}
+s.record("motion", memmap=Path(fname_new), shifts=s.path("motion.npz"), border=int(border_px), fr=fr, **left)
 print("parameters kept in", s.save_params(opts))
 
 # %% [markdown]

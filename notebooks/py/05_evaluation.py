@@ -158,7 +158,7 @@ else:
     print("Nothing was rejected.")
 
 # %% [markdown]
-# Traces and spikes of the accepted components that stand out most from their noise:
+# Traces and spikes of some accepted components, from the clearest to the noisiest:
 
 # %% tags=["report"]
 kept = estimates.idx_components
@@ -201,7 +201,9 @@ print(f"back to {quality}: {len(estimates.idx_components)} accepted")
 # %%
 cnm.save(str(model["file"]))
 accepted, rejected = len(estimates.idx_components), len(estimates.idx_components_bad)
-s.record("evaluation", total=accepted + rejected, accepted=accepted, rejected=rejected, **quality)
+keys = ("precision", "recall", "f1", "trace_r_median")
+truth = {key: float(getattr(scores["accepted"], key)) for key in keys} if s.truth else {}
+s.record("evaluation", total=accepted + rejected, accepted=accepted, rejected=rejected, **quality, **truth)
 print("parameters kept in", s.save_params(opts))
 cm.stop_server(dview=dview)
 
