@@ -229,7 +229,7 @@ def _headlines(steps: dict[str, Any]) -> list[tuple[str, str]]:
     found = []
     for step, key, label, form in _HEADLINES:
         value = steps.get(step, {}).get("values", {}).get(key)
-        if isinstance(value, (int, float)):
+        if isinstance(value, (int, float)) and value == value:  # a share of nothing is NaN
             found.append((form.format(value), label))
     return found
 

@@ -16,9 +16,7 @@ results = "results"  # folder for everything the workshop writes; in Colab best 
 frame_rate = 10.0  # frames per second, used where the movie's own rate is not known
 drive_folder = "MyDrive/behavior&calcium-imaging-workshop/data/calcium-imaging-data"  # on Google Drive
 local_folder = "workshop_data"  # copy of that folder on this machine's own disk
-package = (
-    "calcium-workshop"  # what pip installs on a new Colab machine: a name, a wheel file or a git address
-)
+package = "calcium-workshop"  # what pip installs on a new Colab machine: name, wheel or git address
 log_level = "WARNING"  # how much to report: "DEBUG", "INFO", "WARNING" or "ERROR"
 log_file = ""  # also write the log to this file; empty: only to the screen
 

@@ -18,9 +18,7 @@ overlaps = 24  # piecewise rigid: overlap of neighbouring patches, pixels
 max_deviation_rigid = 3  # piecewise rigid: how far a patch may deviate from the whole frame, pixels
 frame_rate = 10.0  # frames per second, used where the movie's own rate is not known
 decay_time = 0.4  # how long a typical calcium transient lasts, seconds
-package = (
-    "calcium-workshop"  # what pip installs on a new Colab machine: a name, a wheel file or a git address
-)
+package = "calcium-workshop"  # what pip installs on a new Colab machine: name, wheel or git address
 
 # %% tags=["colab-only"]
 import importlib.util

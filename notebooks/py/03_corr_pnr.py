@@ -12,9 +12,7 @@ results = "results"  # folder for everything the workshop writes; in Colab best 
 gSig = 3  # width (sigma) of a cell in pixels: about a quarter of its diameter
 min_corr = 0.85  # smallest local correlation of a seed pixel, 0 to 1
 min_pnr = 12.0  # smallest peak-to-noise ratio of a seed pixel
-package = (
-    "calcium-workshop"  # what pip installs on a new Colab machine: a name, a wheel file or a git address
-)
+package = "calcium-workshop"  # what pip installs on a new Colab machine: name, wheel or git address
 
 # %% tags=["colab-only"]
 import importlib.util

@@ -17,9 +17,7 @@ tsub = 2  # average this many frames during initialisation
 ssub = 1  # average this many pixels, in each direction, during initialisation
 ssub_B = 2  # the same, for the background
 ring_size_factor = 1.4  # radius of the ring, in units of gSiz
-package = (
-    "calcium-workshop"  # what pip installs on a new Colab machine: a name, a wheel file or a git address
-)
+package = "calcium-workshop"  # what pip installs on a new Colab machine: name, wheel or git address
 
 # %% tags=["colab-only"]
 import importlib.util

@@ -11,9 +11,7 @@ movie = "demo"  # "demo", a name from data/registry.json, or the path of your ow
 results = "results"  # folder for everything the workshop writes; in Colab best one on Drive, see lesson 1
 min_SNR = 3.0  # accept a component whose transients have at least this signal-to-noise ratio
 rval_thr = 0.85  # accept a component whose footprint correlates at least this much with the movie
-package = (
-    "calcium-workshop"  # what pip installs on a new Colab machine: a name, a wheel file or a git address
-)
+package = "calcium-workshop"  # what pip installs on a new Colab machine: name, wheel or git address
 
 # %% tags=["colab-only"]
 import importlib.util

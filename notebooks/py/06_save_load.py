@@ -14,9 +14,7 @@ export_folder = "export"  # where to put the tables and pictures: a name in the 
 accepted_only = True  # export only the accepted components
 delete_working_files = True  # delete movie copies that no lesson needs any more
 delete_memory_map = False  # delete the memory map too; lessons 3 to 5 then need lesson 2 again
-package = (
-    "calcium-workshop"  # what pip installs on a new Colab machine: a name, a wheel file or a git address
-)
+package = "calcium-workshop"  # what pip installs on a new Colab machine: name, wheel or git address
 
 # %% tags=["colab-only"]
 import importlib.util
