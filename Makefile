@@ -35,7 +35,7 @@ notebooks: $(VENV)/.test ## build the notebooks from notebooks/py
 	$(BIN)/python tools/build_notebooks.py
 
 bench: $(VENV)/.test ## measure the whole run and each stage, with memory
-	$(BIN)/python benchmarks/run.py $(ARGS)
+	$(BIN)/python -m benchmarks $(ARGS)
 
 clean: ## delete what runs and tests leave; the environment stays
 	rm -rf results build dist .pytest_cache .ruff_cache benchmarks/out

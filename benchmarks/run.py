@@ -1,23 +1,23 @@
-"""
-Measure the whole one-photon path on a movie: seconds a stage, peak memory, scores where the truth is known.
-
-Each movie runs in a process of its own, cold, as a user would start it. Usage::
-
-    python -m benchmarks.run [MOVIE ...] [--json OUT] [--workers N] [-p name=value ...]
-
-Without a movie it measures the demo recording.
-"""
+"""The whole one-photon path on a movie: what is measured, and the cold process it is measured in."""
 
 from __future__ import annotations
 
-import argparse
+import cProfile
+import importlib.util
+import io
 import json
 import os
+import pstats
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
+
+from benchmarks.memory import MemoryWatch
+
+__all__ = ["PARAMETERS", "STAGES", "Stages", "engines", "measure", "measure_cold", "parameters_for"]
 
 #: Parameters of the lessons.
 PARAMETERS = {
@@ -53,37 +53,111 @@ PARAMETERS = {
     "use_cnn": False,
 }
 
+#: The stages in their order.
+STAGES = ("import", "load", "local correlations", "motion", "memory map", "corr/PNR", "fit", "evaluate")
+
+PACKAGES = {"embedded": "cnmf_engine", "caiman": "caiman"}
+
 
 class Stages:
-    """Seconds of each stage."""
+    """
+    Time each stage, and profile one of them if asked to.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    profiled : str, optional
+        Name of the stage to profile.
+    """
+
+    def __init__(self, profiled: str | None = None) -> None:
         self.seconds: dict[str, float] = {}
+        self.spans: dict[str, tuple[float, float]] = {}
+        self.profile = ""
+        self._profiled = profiled
 
     def run(self, name: str, function, *args, **keywords):
         """Call a function, note how long it took, return its result."""
-        start = time.perf_counter()
-        result = function(*args, **keywords)
+        profiler = cProfile.Profile() if name == self._profiled else None
+        began, start = time.time(), time.perf_counter()
+        result = profiler.runcall(function, *args, **keywords) if profiler else function(*args, **keywords)
         self.seconds[name] = round(time.perf_counter() - start, 3)
+        self.spans[name] = (began, time.time())
+        if profiler:
+            table = io.StringIO()
+            pstats.Stats(profiler, stream=table).sort_stats("tottime").print_stats(25)
+            self.profile = table.getvalue()
         return result
 
 
-def measure(movie: Path, workers: int, overrides: dict) -> dict:
-    """Run the whole path in this process and return what was measured."""
-    start = time.perf_counter()
-    stages = Stages()
+def engines() -> list[str]:
+    """Name the engines that can be imported: the embedded one, and CaImAn if it is installed."""
+    return [name for name, package in PACKAGES.items() if importlib.util.find_spec(package)]
 
-    def imports():
-        import cnmf_engine as cm
-        from cnmf_engine import cnmf
-        from cnmf_engine.cnmf import params
 
-        return cm, cnmf, params
+def parameters_for(truth_file: Path) -> dict:
+    """
+    Derive what depends on the recording: frame rate and cell size, if its truth is known.
 
-    cm, cnmf, params = stages.run("import", imports)
+    Parameters
+    ----------
+    truth_file : Path
+        The truth of a simulated movie; it needn't exist.
+
+    Returns
+    -------
+    dict
+        `fr`, and `gSig` and `gSiz` where the file says how wide a cell is.
+    """
+    import numpy as np
+
+    if not truth_file.exists():
+        return {}
+    found = {}
+    with np.load(truth_file) as truth:
+        if "fr" in truth:
+            found["fr"] = round(float(truth["fr"]), 3)
+        if "gSig" in truth:
+            size = int(truth["gSig"])
+            found |= {"gSig": (size, size), "gSiz": (2 * size + 1,) * 2}
+    return found
+
+
+def measure(
+    movie: Path,
+    workers: int,
+    overrides: dict,
+    engine: str = "embedded",
+    profiled: str | None = None,
+    keep: Path | None = None,
+) -> dict:
+    """
+    Run the whole path in this process and return what was measured.
+
+    Parameters
+    ----------
+    movie : Path
+        The recording; `NAME_truth.npz` beside it is its truth.
+    workers : int
+        Number of workers.
+    overrides : dict
+        Parameters that differ from `PARAMETERS`.
+    engine : {"embedded", "caiman"}
+        Whose code to run.
+    profiled : str, optional
+        A stage to profile.
+    keep : Path, optional
+        An .npz file for footprints, traces, summary images, shifts and evaluation.
+
+    Returns
+    -------
+    dict
+        Seconds and time spans of the stages, counts, and scores where the truth is known.
+    """
+    start, stages = time.perf_counter(), Stages(profiled)
+    cm, cnmf, params = stages.run("import", _imports, engine)
     opts = params.CNMFParams(params_dict=PARAMETERS | overrides)
     _, dview, n_processes = cm.cluster.setup_cluster(n_processes=workers)
-    loaded = stages.run("load", cm.load, movie)
+    loaded = stages.run("load", cm.load, str(movie))
     stages.run("local correlations", cm.local_correlations, loaded, swap_dim=False)
     frames, pixels = len(loaded), loaded.shape[1:]
     del loaded
@@ -93,101 +167,137 @@ def measure(movie: Path, workers: int, overrides: dict) -> dict:
     Yr, dims, T = cm.load_memmap(path)
     images = Yr.T.reshape((T, *dims), order="F")
     gSig = float(opts.init["gSig"][0])
-    stages.run("corr/PNR", cm.summary_images.correlation_pnr, images, gSig=gSig, swap_dim=False)
+    pictures = stages.run("corr/PNR", cm.summary_images.correlation_pnr, images, gSig=gSig, swap_dim=False)
     model = cnmf.CNMF(n_processes, dview=dview, params=opts)
     stages.run("fit", model.fit, images)
     stages.run("evaluate", model.estimates.evaluate_components, images, opts, dview=dview)
     cm.stop_server(dview=dview)
     total = time.perf_counter() - start
+    if keep:
+        _keep(keep, model.estimates, pictures, correct)
     return {
         "movie": movie.name,
+        "engine": f"{engine} {cm.__version__}",
         "frames": frames,
-        "dims": list(pixels),
+        "dims": list(map(int, pixels)),
+        "workers": workers,
         "stages": stages.seconds,
         "total_s": round(total, 2),
-        "peak_MB": _peak_memory(),
-        **_scores(movie, correct, model.estimates),
+        "spans": stages.spans,
+        "profile": stages.profile,
+        **_scores(movie, correct, model.estimates, pictures, PARAMETERS | overrides),
     }
 
 
-def _peak_memory() -> float:
-    """Peak resident memory of this process, MB."""
-    import resource
+def measure_cold(movie: Path, workers: int, overrides: dict | None = None, **options) -> dict:
+    """
+    Measure in a new process with a temporary folder of its own, as a user would start it.
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 1024), 1)
+    Parameters
+    ----------
+    movie, workers
+        As for `measure`.
+    overrides : dict, optional
+        Parameters that differ; frame rate and cell size follow the movie's truth unless given.
+    **options
+        `engine`, `profiled`, `keep` of `measure`.
+
+    Returns
+    -------
+    dict
+        What `measure` returns, with the seconds of the process and its peak memory, whole and for each stage:
+        `peak_MB` resident, `private_MB` without the pages of mapped files.
+    """
+    movie = Path(movie).resolve()
+    truth = movie.with_name(f"{movie.stem}_truth.npz")
+    job = {"movie": str(movie), "workers": workers, "overrides": parameters_for(truth) | (overrides or {})}
+    job |= {name: str(value) for name, value in options.items() if value is not None}
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "measured.json"
+        command = [sys.executable, "-m", "benchmarks.run", json.dumps(job), str(out)]
+        places = [str(Path(__file__).resolve().parent.parent), os.environ.get("PYTHONPATH", "")]
+        environment = {
+            "CAIMAN_TEMP": folder,
+            "TQDM_DISABLE": "1",
+            "PYTHONPATH": os.pathsep.join(filter(None, places)),
+        }
+        start = time.perf_counter()
+        process = subprocess.Popen(command, env=os.environ | environment, cwd=folder)
+        with MemoryWatch(process.pid) as watch:
+            code = process.wait()
+        seconds = round(time.perf_counter() - start, 2)
+        if code:
+            raise subprocess.CalledProcessError(code, command)
+        measured = json.loads(out.read_text())
+    spans = measured.pop("spans")
+    resident, private = watch.peak()
+    by_stage = {name: watch.peak(*span) for name, span in spans.items()}
+    return measured | {
+        "process_s": seconds,
+        "peak_MB": resident,
+        "private_MB": private,
+        "stage_MB": by_stage,
+    }
 
 
-def _scores(movie: Path, correct, estimates) -> dict:
+def _imports(engine: str):
+    """Import the engine as the notebooks do."""
+    if engine == "caiman":
+        import caiman as cm
+        from caiman.source_extraction.cnmf import cnmf, params
+    else:
+        import cnmf_engine as cm
+        from cnmf_engine import cnmf
+        from cnmf_engine.cnmf import params
+    return cm, cnmf, params
+
+
+def _keep(target: Path, estimates, pictures, correct) -> None:
+    """Store what a closer look needs."""
+    import numpy as np
+    import scipy.sparse as sp
+
+    cn, pnr = pictures
+    A = sp.csc_array(estimates.A)
+    np.savez_compressed(
+        target,
+        A=A.toarray().astype(np.float32),
+        C=np.asarray(estimates.C, np.float32),
+        YrA=np.asarray(estimates.YrA, np.float32),
+        accepted=np.asarray(estimates.idx_components, int),
+        SNR=estimates.SNR_comp,
+        r_values=estimates.r_values,
+        cn=cn,
+        pnr=pnr,
+        shifts=np.asarray(correct.shifts_rig, np.float32),
+    )
+
+
+def _scores(movie: Path, correct, estimates, pictures, parameters: dict) -> dict:
     """Count components, and score them against the truth if it lies beside the movie."""
+    from benchmarks.losses import losses
     from workshop_utils import scoring
 
-    counts = {"found": len(estimates.C), "accepted": len(estimates.idx_components)}
+    kept = estimates.idx_components
+    counts = {"found": len(estimates.C), "accepted": len(kept)}
     truth_file = movie.with_name(f"{movie.stem}_truth.npz")
     if not truth_file.exists():
         return counts
     truth = scoring.load_truth(truth_file)
-    kept = estimates.idx_components
     everything = scoring.score(estimates.A, estimates.C, truth)
     accepted = scoring.score(estimates.A[:, kept], estimates.C[kept], truth)
+    thresholds = parameters["min_corr"], parameters["min_pnr"]
     return counts | {
         "shift_error_px": round(float(scoring.shift_error(correct.shifts_rig, truth.shifts)), 4),
-        "all": everything._asdict() if hasattr(everything, "_asdict") else vars(everything),
-        "after_evaluation": accepted._asdict() if hasattr(accepted, "_asdict") else vars(accepted),
+        "all": asdict(everything),
+        "after_evaluation": asdict(accepted),
+        "losses": losses(estimates, pictures, truth, truth_file, *thresholds),
     }
 
 
-def measure_cold(movie: Path, workers: int, overrides: dict) -> dict:
-    """Measure in a new process with a temporary folder of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "measured.json"
-        command = [sys.executable, "-m", "benchmarks.run", "--inside", str(out), "--workers", str(workers)]
-        command += [f"-p{name}={json.dumps(value)}" for name, value in overrides.items()]
-        start = time.perf_counter()
-        subprocess.run([*command, str(movie)], check=True, env=os.environ | {"CAIMAN_TEMP": folder})
-        measured = json.loads(out.read_text())
-        return measured | {"process_s": round(time.perf_counter() - start, 2)}
-
-
-def show(measured: dict) -> None:
-    """Print one movie's figures."""
-    shape = " x ".join(map(str, [measured["frames"], *measured["dims"]]))
-    print(f"\n{measured['movie']} ({shape})")
-    for name, seconds in measured["stages"].items():
-        print(f"  {name:<20}{seconds:8.2f} s")
-    print(f"  {'whole process':<20}{measured['process_s']:8.2f} s, peak {measured['peak_MB']:.0f} MB")
-    print(f"  found {measured['found']}, accepted {measured['accepted']}")
-    for name in ("shift_error_px", "all", "after_evaluation"):
-        if name in measured:
-            print(f"  {name}: {measured[name]}")
-
-
-def main() -> None:
-    """Read the command line and measure."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
-    parser.add_argument("movies", nargs="*", type=Path)
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--json", type=Path, help="write all figures to this file")
-    parser.add_argument("-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    pairs = (text.split("=", 1) for text in arguments.parameters)
-    overrides = {name: json.loads(value) for name, value in pairs}
-    movies = arguments.movies
-    if not movies:
-        from workshop_utils import data
-
-        movies = [Path(data.get("demo"))]
-    if arguments.inside:
-        arguments.inside.write_text(json.dumps(measure(movies[0], arguments.workers, overrides)))
-        return
-    results = [measure_cold(movie, arguments.workers, overrides) for movie in movies]
-    for measured in results:
-        show(measured)
-    if arguments.json:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(results, indent=1))
-
-
 if __name__ == "__main__":
-    main()
+    job = json.loads(sys.argv[1])
+    for name in ("movie", "keep"):
+        if name in job:
+            job[name] = Path(job[name])
+    Path(sys.argv[2]).write_text(json.dumps(measure(**job)))

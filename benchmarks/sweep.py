@@ -1,0 +1,176 @@
+"""
+Run the whole path on many small simulated recordings and show how the scores are spread.
+
+    python -m benchmarks.sweep [--json OUT] [--only NAME ...] [--against OTHER.json] [--keep FOLDER]
+
+Parameters are those of the lessons for all of them; only frame rate and cell size follow the recording.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.movies import sweep_cases
+from benchmarks.recordings import cache_folder, make
+from benchmarks.report import machine
+from benchmarks.run import measure_cold
+
+__all__ = ["THRESHOLDS", "distribution", "figures", "main", "run", "tally"]
+
+#: Thresholds of the seeds, the same for every recording.
+THRESHOLDS = {"min_corr": 0.8, "min_pnr": 10}
+
+FIGURES = {
+    "motion error px": lambda m: m["shift_error_px"],
+    "F1, all": lambda m: m["all"]["f1"],
+    "F1, accepted": lambda m: m["after_evaluation"]["f1"],
+    "precision, all": lambda m: m["all"]["precision"],
+    "recall, all": lambda m: m["all"]["recall"],
+    "median trace r": lambda m: m["all"]["trace_r_median"],
+    "10th percentile of r": lambda m: m["all"]["trace_r_p10"],
+    "seconds": lambda m: m["process_s"],
+}
+# Small is good for these; for the others large is.
+SMALL_IS_GOOD = ("motion error px", "seconds")
+
+
+def run(
+    names: list[str] | None = None, folder: Path | None = None, workers: int = 2, keep: Path | None = None
+) -> dict[str, dict]:
+    """
+    Measure the recordings of the sweep.
+
+    Parameters
+    ----------
+    names : list of str, optional
+        Only these.
+    folder : Path, optional
+        Cache folder of the movies.
+    workers : int
+        Number of workers.
+    keep : Path, optional
+        Folder for an .npz file of each result.
+
+    Returns
+    -------
+    dict of str to dict
+        What was measured, by name.
+    """
+    results = {}
+    for case in sweep_cases():
+        if names and case.name not in names:
+            continue
+        kept = keep.resolve() / f"{case.name}.npz" if keep else None
+        measured = measure_cold(make(case, folder), workers, THRESHOLDS, keep=kept)
+        results[case.name] = measured
+        print(_line(case.name, measured), flush=True)
+    return results
+
+
+def figures(results: dict[str, dict]) -> dict[str, np.ndarray]:
+    """Collect each figure over all recordings, in their order."""
+    return {name: np.array([get(m) for m in results.values()], float) for name, get in FIGURES.items()}
+
+
+def distribution(results: dict[str, dict]) -> str:
+    """
+    Show the spread of each figure and name the worst recordings.
+
+    Parameters
+    ----------
+    results : dict of str to dict
+        From `run`.
+
+    Returns
+    -------
+    str
+        A Markdown table: minimum, quartiles, maximum, and the three worst.
+    """
+    names = np.array(list(results))
+    lines = ["| figure | min | 25 % | median | 75 % | max | worst |", "|---" * 7 + "|"]
+    for figure, values in figures(results).items():
+        quartiles = np.nanpercentile(values, [0, 25, 50, 75, 100])
+        # A score that doesn't exist, since nothing was found, is the worst there is.
+        badness = np.where(np.isnan(values), np.inf, values if figure in SMALL_IS_GOOD else -values)
+        worst = np.argsort(badness)[::-1][:3]
+        told = ", ".join(f"{names[i]} {values[i]:.3g}" for i in worst)
+        lines.append(f"| {figure} | " + " | ".join(f"{q:.3g}" for q in quartiles) + f" | {told} |")
+    return "\n".join(lines)
+
+
+def tally(results: dict[str, dict]) -> dict[str, dict[str, int]]:
+    """Add up the causes of misses and of false components over all recordings."""
+    totals: dict[str, dict[str, int]] = {}
+    for measured in results.values():
+        for kind, counts in measured["losses"].items():
+            counts = counts if isinstance(counts, dict) else {"by evaluation": counts}
+            total = totals.setdefault(kind, {})
+            for why, n in counts.items():
+                total[why] = total.get(why, 0) + n
+    return {kind: dict(sorted(total.items(), key=lambda item: -item[1])) for kind, total in totals.items()}
+
+
+def _line(name: str, m: dict) -> str:
+    score = m["all"]
+    return (
+        f"{name:<24} motion {m['shift_error_px']:.2f} px  F1 {score['f1']:.3f} "
+        f"(precision {score['precision']:.2f}, recall {score['recall']:.2f}), "
+        f"accepted {m['after_evaluation']['f1']:.3f}  r {score['trace_r_median']:.3f}  {m['process_s']:.1f} s"
+    )
+
+
+def _ratios(now: dict[str, dict], before: dict[str, dict]) -> str:
+    """Compare the recordings that both sweeps have: medians, and which changed most in F1."""
+    both = [name for name in now if name in before]
+    if not both:
+        return "no recording in common"
+    new, old = (figures({name: results[name] for name in both}) for results in (now, before))
+    lines = [
+        f"{figure:<22} median {np.nanmedian(old[figure]):.3f} -> {np.nanmedian(new[figure]):.3f}, "
+        f"mean change {np.nanmean(new[figure] - old[figure]):+.4f}"
+        for figure in new
+    ]
+    change = new["F1, all"] - old["F1, all"]
+    order = np.argsort(change)
+    told = [f"{both[i]} {change[i]:+.3f}" for i in dict.fromkeys([*order[:3], *order[-3:]])]
+    return "\n".join([*lines, "F1 changed most in " + ", ".join(told)])
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns 0."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.sweep", description="Scores over many recordings."
+    )
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="only these recordings")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--cache", type=Path, help="folder of the simulated movies")
+    parser.add_argument("--keep", type=Path, help="store footprints, traces and images in this folder")
+    parser.add_argument("--json", type=Path, help="write all figures to this file")
+    parser.add_argument("--against", type=Path, help="compare with the JSON file of an earlier sweep")
+    options = parser.parse_args(argv)
+    unknown = set(options.only or ()) - {case.name for case in sweep_cases()}
+    if unknown:
+        parser.error(f"no such recording: {', '.join(sorted(unknown))}")
+    if options.keep:
+        options.keep.mkdir(parents=True, exist_ok=True)
+    results = run(options.only, cache_folder(options.cache), options.workers, options.keep)
+    print("\n" + distribution(results))
+    for kind, counts in tally(results).items():
+        print(
+            f"{kind.replace('_', ', ')}: " + (", ".join(f"{n} {why}" for why, n in counts.items()) or "none")
+        )
+    if options.against:
+        print("\n" + _ratios(results, json.loads(options.against.read_text())["recordings"]))
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps({"machine": machine(), "recordings": results}, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
