@@ -1,7 +1,8 @@
 """
-From a noisy fluorescence trace to calcium and spikes: OASIS for an autoregressive process of order 1.
+From a noisy fluorescence trace to calcium and spikes.
 
-The kernels are compiled with Numba and cached; everything around them is plain NumPy.
+The kernels are in `oasis` (order 1), `pivoting` (order 2, least spike size) and `noise_constraint`; they are
+compiled with Numba and cached.
 """
 
 from __future__ import annotations
@@ -9,18 +10,28 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from ..errors import ParameterError, explain
 from ..noise import trace_noise
+from .ar import estimate_ar, refine_decay
+from .conic import load_cvxpy, solve_conic
+from .noise_constraint import constrained
+from .oasis import oasis_ar1
+from .pivoting import decay_root, oasis_ar2, spikes, thin_out
 
-__all__ = ["Deconvolved", "constrained_foopsi", "deconvolve_traces", "estimate_ar", "oasis_ar1"]
+__all__ = [
+    "Deconvolved",
+    "check_method",
+    "constrained_foopsi",
+    "deconvolve_traces",
+    "estimate_ar",
+    "oasis_ar1",
+    "oasis_ar2",
+]
 
-#: The noise constraint is met when the residual sum of squares is within this part of its target.
-_TOLERANCE = 1e-4
-_MAX_ROUNDS = 5
-#: Where a root of the autoregressive polynomial is moved if it is unstable (> 1) or oscillates (< 0).
-_ROOT_HIGH, _ROOT_LOW = 0.95, 0.15
+_CONIC = ("cvxpy", "cvx")
+#: Rounds of solving and refining the decay, the change that ends them, and the events used for True.
+_REFINEMENTS, _SETTLED, _EVENTS = 5, 1e-3, 10
 
 
 class Deconvolved(NamedTuple):
@@ -48,182 +59,6 @@ class Deconvolved(NamedTuple):
     lam: np.ndarray
 
 
-@njit(cache=True, nogil=True)
-def _pools(y, g, value, weight, start, length):  # pragma: no cover - compiled
-    """Merge samples into pools so that calcium never falls faster than it decays; return their number."""
-    n = 0
-    for t in range(y.size):
-        value[n], weight[n], start[n], length[n] = y[t], 1.0, t, 1
-        n += 1
-        while n > 1 and value[n - 2] / weight[n - 2] * g ** length[n - 2] > value[n - 1] / weight[n - 1]:
-            decay = g ** length[n - 2]
-            value[n - 2] += value[n - 1] * decay
-            weight[n - 2] += weight[n - 1] * decay * decay
-            length[n - 2] += length[n - 1]
-            n -= 1
-    return n
-
-
-@njit(cache=True, nogil=True)
-def _solve(y, offset, last, g, c, slope, work):  # pragma: no cover - compiled
-    """
-    Solve for calcium given an offset; write it to c, and minus its derivative by the offset to slope.
-
-    ``last`` is taken off the last sample, whose calcium no later spike shares.
-    """
-    T = y.size
-    shifted, value, weight = work[0], work[1], work[2]
-    start = np.empty(T, np.int64)
-    length = np.empty(T, np.int64)
-    for t in range(T):
-        shifted[t] = y[t] - offset
-    shifted[T - 1] -= last
-    n = _pools(shifted, g, value, weight, start, length)
-    for i in range(n):
-        level = value[i] / weight[i]
-        per_offset = (1 - g ** length[i]) / (1 - g) / weight[i]
-        if level <= 0:
-            level = 0.0
-            per_offset = 0.0
-        for t in range(start[i], start[i] + length[i]):
-            c[t] = level
-            slope[t] = per_offset
-            level *= g
-            per_offset *= g
-
-
-@njit(cache=True, nogil=True)
-def _percentile(y, q):  # pragma: no cover - compiled
-    """Percentile with linear interpolation."""
-    ordered = np.sort(y)
-    position = q / 100 * (y.size - 1)
-    low = int(position)
-    high = min(low + 1, y.size - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
-
-
-@njit(cache=True, nogil=True)
-def _constrained_ar1(y, g, sn, nonneg, c):  # pragma: no cover - compiled
-    """
-    Sparsest calcium whose residual has the variance of the noise; return baseline and penalty.
-
-    Calcium depends on baseline b and penalty lambda only through ``b + lambda * (1 - g)`` (and on lambda in
-    the last sample), so one number is moved until the residual is as large as the noise.
-    """
-    T = y.size
-    target = sn * sn * T
-    slope = np.empty(T)
-    work = np.empty((3, T))
-    offset = _percentile(y, 15.0)
-    if nonneg and offset < 0:
-        offset = 0.0
-    _solve(y, offset, 0.0, g, c, slope, work)
-    baseline = (y - c).mean()
-    if nonneg and baseline < 0:
-        baseline = 0.0
-    lam = (offset - baseline) / (1 - g)
-    for _ in range(_MAX_ROUNDS):
-        residual = y - c - baseline
-        error = (residual * residual).sum() - target
-        if abs(error) <= _TOLERANCE * target or c.max() <= 0:
-            break
-        change = slope if nonneg and baseline == 0 else slope - slope.mean()
-        a = (change * change).sum()
-        b = (residual * change).sum()
-        if a == 0:
-            break
-        root = b * b - a * error
-        step = (-b + np.sqrt(root)) / a if root > 0 else -b / a
-        offset += step
-        _solve(y, offset, lam * g, g, c, slope, work)
-        baseline = (y - c).mean()
-        if nonneg and baseline < 0:
-            baseline = 0.0
-        lam = (offset - baseline) / (1 - g)
-    return baseline, lam
-
-
-def oasis_ar1(y: np.ndarray, g: float, lam: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Non-negative deconvolution of one trace with known decay, baseline and penalty.
-
-    Minimises ``sum((c - y)**2) / 2 + lam * sum(s)`` with ``s[t] = c[t] - g * c[t-1] >= 0``.
-
-    Parameters
-    ----------
-    y : ndarray of shape (T,)
-        Trace, baseline removed.
-    g : float
-        Decay of calcium per frame, between 0 and 1.
-    lam : float
-        Sparsity penalty, in units of `y`.
-
-    Returns
-    -------
-    c, s : ndarray of shape (T,), float64
-        Calcium and spikes; ``s[0]`` is 0.
-
-    References
-    ----------
-    Friedrich, Zhou & Paninski 2017, PLoS Comput Biol 13:e1005423, 'Methods', Algorithm 1.
-    """
-    y = np.ascontiguousarray(y, dtype=np.float64)
-    c, slope = np.empty_like(y), np.empty_like(y)
-    _solve(y, lam * (1 - g), lam * g, g, c, slope, np.empty((3, y.size)))
-    return c, _spikes(c, g)
-
-
-def _spikes(c: np.ndarray, g: float) -> np.ndarray:
-    """Increments of calcium over its decay; the first sample has none."""
-    s = np.zeros_like(c)
-    s[1:] = np.maximum(c[1:] - g * c[:-1], 0)
-    return s
-
-
-def estimate_ar(y: np.ndarray, p: int, sn: float, lags: int = 5, fudge_factor: float = 0.96) -> np.ndarray:
-    """
-    Autoregressive coefficients from the autocovariance of a noisy trace.
-
-    Parameters
-    ----------
-    y : ndarray of shape (T,)
-        Trace.
-    p : int
-        Order.
-    sn : float
-        Noise; its variance is taken off the autocovariance at lag 0.
-    lags : int
-        Lags used beyond the order.
-    fudge_factor : float
-        Roots are multiplied by it, because noise makes decays look longer than they are.
-
-    Returns
-    -------
-    ndarray of shape (p,), float64
-        Coefficients of a stable process without oscillation.
-
-    References
-    ----------
-    Pnevmatikakis et al. 2016, Neuron 89:285, Supplement, 'Estimation of the time constants'.
-    """
-    centred = np.asarray(y, dtype=np.float64) - np.mean(y, dtype=np.float64)
-    T = centred.size
-    n_lags = min(lags + p, T - 1)
-    covariance = np.array([centred[: T - k] @ centred[k:] / T for k in range(n_lags + 1)])
-    if n_lags < p or covariance[0] <= 0:
-        return np.full(p, _ROOT_LOW * fudge_factor) if p == 1 else np.zeros(p)
-    # Row k says: the covariance at lag k is the weighted sum of those one and two lags earlier.
-    index = np.abs(np.arange(1, n_lags + 1)[:, None] - np.arange(1, p + 1)[None, :])
-    design = covariance[index]
-    design[index == 0] -= sn**2
-    coefficients = np.linalg.lstsq(design, covariance[1:], rcond=None)[0]
-    roots = np.roots(np.concatenate([[1.0], -coefficients])).real
-    roots = np.where(roots > 1, _ROOT_HIGH, np.where(roots < 0, _ROOT_LOW, roots)) * fudge_factor
-    # np.roots leaves trailing zero coefficients out; they are roots at 0.
-    roots = np.concatenate([roots, np.zeros(p - roots.size)])
-    return -np.poly(roots)[1:]
-
-
 def constrained_foopsi(
     fluor: np.ndarray,
     bl: float | None = None,
@@ -237,6 +72,8 @@ def constrained_foopsi(
     noise_method: str = "mean",
     lags: int = 5,
     fudge_factor: float = 0.96,
+    s_min: float | None = None,
+    optimize_g: int | bool = False,
 ) -> tuple[np.ndarray, float, float, np.ndarray, float, np.ndarray, float]:
     """
     Deconvolve one trace: the sparsest spikes whose residual is as large as the noise.
@@ -245,20 +82,30 @@ def constrained_foopsi(
     ----------
     fluor : ndarray of shape (T,)
         Fluorescence.
-    bl, c1 : float, optional
-        Accepted for compatibility; both are estimated.
+    bl : float, optional
+        Baseline; estimated if None.
+    c1 : float, optional
+        Accepted for compatibility; calcium at the start is always estimated.
     g : float or ndarray of shape (p,), optional
         Autoregressive coefficients; estimated if None.
     sn : float, optional
         Noise; estimated from the upper half of the spectrum if None.
-    p : {0, 1}
-        Order of the autoregressive process; 0 clips the trace at 0 and nothing else.
-    method_deconvolution : {'oasis'}
-        Solver.
+    p : {0, 1, 2}
+        Order of the autoregressive process: 1 for instant rise and exponential decay, 2 for exponential rise
+        and decay; 0 clips the trace at 0 and nothing else.
+    method_deconvolution : {'oasis', 'cvxpy', 'cvx'}
+        Solver. The last two are one: the same problem solved by the optional package cvxpy, far more slowly.
     bas_nonneg : bool
         Whether the baseline has to be at least 0.
     noise_range, noise_method, lags, fudge_factor
         How `sn` and `g` are estimated, see `trace_noise` and `estimate_ar`.
+    s_min : float, optional
+        Smallest spike. None leaves small spikes to the sparsity penalty. With a number there is no penalty;
+        spikes below it are removed and the others fitted without bias. A positive number is in units of the
+        trace, a negative one stands for ``-s_min * sn * sqrt(1 - decay)``, and 0 takes the largest threshold
+        whose residual is within the noise.
+    optimize_g : int or bool
+        Number of large events that refine the decay (p = 1); True for 10, 0 or False for none.
 
     Returns
     -------
@@ -273,44 +120,127 @@ def constrained_foopsi(
     s : ndarray of shape (T,), float64
         Spikes.
     lam : float
-        Sparsity penalty that meets the noise constraint.
+        Sparsity penalty that meets the noise constraint; 0 with `s_min`.
 
     Raises
     ------
     ParameterError
-        If `p` or the method isn't one of those above.
+        If `p`, the method or a combination isn't one of those above, `g` oscillates or grows, or cvxpy is
+        asked for and missing.
 
     References
     ----------
     Friedrich, Zhou & Paninski 2017, PLoS Comput Biol 13:e1005423, 'Hard shrinkage and l1 penalty' and
     'Optimizing the baseline'.
     """
-    _check(p, method_deconvolution)
+    check_method(p, method_deconvolution, s_min, optimize_g)
     y = np.ascontiguousarray(fluor, dtype=np.float64)
     if p == 0:
         c = np.maximum(y, 0)
         return c, 0.0, 0.0, np.zeros(1), float(sn or 0.0), c.copy(), 0.0
     if sn is None:
         sn = float(trace_noise(y, noise_range, noise_method))
-    g = estimate_ar(y, p, sn, lags, fudge_factor) if g is None else np.atleast_1d(np.asarray(g, float))
-    c = np.zeros_like(y)
+    g = estimate_ar(y, p, sn, lags, fudge_factor) if g is None else _given(g, p)
     if y.size < 3 or not np.ptp(y) > 0:
-        return c, float(y.mean()) if y.size else 0.0, 0.0, g, sn, np.zeros_like(y), 0.0
-    decay = float(np.clip(g[0], 1e-6, 1 - 1e-6))
-    baseline, lam = _constrained_ar1(y, decay, sn, bas_nonneg, c)
-    return c, float(baseline), 0.0, g, sn, _spikes(c, decay), float(lam)
+        level = 0.0 if not y.size else float(y.mean()) if bl is None else float(bl)
+        return np.zeros_like(y), level, 0.0, g, sn, np.zeros_like(y), 0.0
+    options = dict(bl=bl, nonneg=bas_nonneg, method=method_deconvolution, s_min=s_min)
+    c, baseline, lam = _calcium(y, g, sn, **options)
+    n_events = _EVENTS if optimize_g is True else int(optimize_g)
+    for _ in range(_REFINEMENTS if n_events else 0):
+        decay = refine_decay(y - baseline, spikes(c, g[0], 0.0), g[0], n_events)
+        change, g = abs(decay - g[0]), np.array([decay])
+        c, baseline, lam = _calcium(y, g, sn, **options)
+        if change < _SETTLED:
+            break
+    return c, baseline, 0.0, g, sn, spikes(c, *_pair(g)), lam
 
 
-def _check(p: int, method: str) -> None:
-    """Raise ParameterError for an order or a solver that this module doesn't have."""
-    if p not in (0, 1):
+def _pair(g: np.ndarray) -> tuple[float, float]:
+    """Both coefficients, the second 0 for order 1; decays are kept off 0 and 1."""
+    if len(g) == 1:
+        return float(np.clip(g[0], 1e-6, 1 - 1e-6)), 0.0
+    return float(g[0]), float(g[1])
+
+
+def _given(g: np.ndarray | float, p: int) -> np.ndarray:
+    """Coefficients as an array; raises if there aren't p of them or they oscillate or grow."""
+    g = np.atleast_1d(np.asarray(g, dtype=float))
+    roots = np.roots(np.concatenate([[1.0], -g]))
+    if g.shape != (p,) or (p == 2 and (np.iscomplex(roots).any() or not np.all((roots >= 0) & (roots < 1)))):
         raise ParameterError(
             explain(
-                "p = 0 (no dynamics) or p = 1 (instant rise, exponential decay)", f"p = {p!r}", "use p = 1"
+                f"p = {p} autoregressive coefficients"
+                + (" (rise + decay, -rise * decay), both between 0 and 1" if p == 2 else ""),
+                f"g = {g.tolist()}",
+                "leave g out to have it estimated",
             )
         )
-    if method != "oasis":
-        raise ParameterError(explain("method_deconvolution 'oasis'", f"{method!r}", "use 'oasis'"))
+    return g
+
+
+def _calcium(
+    y: np.ndarray,
+    g: np.ndarray,
+    sn: float,
+    *,
+    bl: float | None,
+    nonneg: bool,
+    method: str,
+    s_min: float | None,
+) -> tuple[np.ndarray, float, float]:
+    """Calcium, baseline and penalty for known dynamics."""
+    if method in _CONIC:
+        return solve_conic(y, g, sn, nonneg, bl)
+    g1, g2 = _pair(g)
+    decay = decay_root(g1, g2)
+    c = np.zeros_like(y)
+    baseline, lam = constrained(y, g1, g2, decay, sn, np.nan if bl is None else bl, nonneg, c)
+    if s_min is None:
+        return c, float(baseline), float(lam)
+    threshold = s_min if s_min >= 0 else -s_min * sn * np.sqrt(1 - decay)
+    baseline = thin_out(y, g1, g2, decay, sn, threshold, baseline, bl is not None, nonneg, c)
+    return np.maximum(c, 0), float(baseline), 0.0
+
+
+def check_method(p: int, method: str, s_min: float | None = None, optimize_g: int | bool = False) -> None:
+    """
+    Check what is asked of deconvolution.
+
+    Parameters
+    ----------
+    p, method, s_min, optimize_g
+        As in `constrained_foopsi`.
+
+    Raises
+    ------
+    ParameterError
+        If this module doesn't have it, or cvxpy is asked for and missing.
+    """
+    if p not in (0, 1, 2):
+        raise ParameterError(
+            explain(
+                "p = 0 (no dynamics), 1 (instant rise, exponential decay) or 2 (rise and decay)",
+                f"p = {p!r}",
+                "use p = 1",
+            )
+        )
+    if method not in ("oasis", *_CONIC):
+        raise ParameterError(
+            explain("method_deconvolution 'oasis', 'cvxpy' or 'cvx'", f"{method!r}", "use 'oasis'")
+        )
+    if method in _CONIC:
+        load_cvxpy()
+    if method != "oasis" and s_min is not None:
+        raise ParameterError(
+            explain(
+                "s_min=None with cvxpy", f"s_min={s_min!r}", "use method_deconvolution='oasis' with s_min"
+            )
+        )
+    if p == 2 and optimize_g:
+        raise ParameterError(
+            explain("optimize_g with p = 1", f"optimize_g={optimize_g!r} with p = 2", "use one of them")
+        )
 
 
 def deconvolve_traces(
@@ -323,7 +253,7 @@ def deconvolve_traces(
     ----------
     traces : ndarray of shape (K, T)
         Raw traces.
-    p : {0, 1}
+    p : {0, 1, 2}
         Order of the autoregressive process.
     sn : ndarray of shape (K,), optional
         Noise of each trace; estimated if None.
