@@ -304,7 +304,8 @@ def test_what_is_not_a_movie_is_refused(bad):
     [
         ({"method_init": "greedy_roi"}, "greedy_roi"),
         ({"nb": 2, "nb_patch": 2}, "nb=2"),
-        ({"p": 2}, "p = 2"),
+        ({"method_deconvolution": "debug"}, "'debug'"),
+        ({"p": 2, "optimize_g": True}, "optimize_g=True with p = 2"),
     ],
     ids=str,
 )
@@ -316,6 +317,24 @@ def test_what_the_engine_does_not_have_is_refused_before_any_work(scene, monkeyp
     monkeypatch.setattr(model_module, "initialize", refuse)
     with pytest.raises(ParameterError, match=text):
         fitted(scene.movie, **patches | change)
+
+
+@pytest.mark.parametrize(
+    "change", [{"p": 2}, {"s_min": -2.0}, {"s_min": 0}, {"optimize_g": True}, {"p": 2, "p_patch": 2}], ids=str
+)
+@pytest.mark.parametrize("patches", [{}, PATCHES], ids=["plain", "patched"])
+def test_the_last_deconvolution_can_be_another(scene, change, patches):
+    usual = patches | {"p_patch": min(change.get("p_patch", 0), 1)}
+    plain = fitted(scene.movie, **usual).estimates
+    other = fitted(scene.movie, **patches | change).estimates
+    # Cells and raw traces are those of the usual search; what is made of the traces differs.
+    np.testing.assert_allclose(other.A.toarray(), plain.A.toarray(), atol=1e-6)
+    raw = plain.C + plain.YrA
+    np.testing.assert_allclose(other.C + other.YrA, raw, atol=2e-5 * np.abs(raw).max())
+    assert other.g.shape == (len(plain.C), change.get("p", 1))
+    assert not np.allclose(other.S, plain.S)
+    for mine, before in zip(other.C, plain.C):
+        assert np.corrcoef(mine, before)[0, 1] > 0.9
 
 
 def test_starting_values_are_refused():

@@ -146,7 +146,9 @@ def constrained_foopsi(
         return np.zeros_like(y), level, 0.0, g, sn, np.zeros_like(y), 0.0
     options = dict(bl=bl, nonneg=bas_nonneg, method=method_deconvolution, s_min=s_min)
     c, baseline, lam = _calcium(y, g, sn, **options)
-    n_events = _EVENTS if optimize_g is True else int(optimize_g)
+    # A flag that was read from a file may be NumPy's.
+    flag = isinstance(optimize_g, (bool, np.bool_))
+    n_events = _EVENTS * optimize_g if flag else int(optimize_g)
     for _ in range(_REFINEMENTS if n_events else 0):
         decay = refine_decay(y - baseline, spikes(c, g[0], 0.0), g[0], n_events)
         change, g = abs(decay - g[0]), np.array([decay])

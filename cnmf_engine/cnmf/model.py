@@ -16,6 +16,7 @@ from scipy import sparse
 from ..cluster import map_ordered
 from ..errors import InputError, ParameterError, explain
 from .background import RingModel, fit_ring_movie
+from .deconvolution import check_method
 from .geometry import Box, read_box
 from .initialization import Initialized, initialize
 from .merging import merge_components
@@ -135,7 +136,9 @@ class CNMF:
         A, traces, sn = combine_patches(results, boxes, self.dims, T, self.params.patch["del_duplicates"])
         if patched:
             A, traces = self._merge_all(A, traces)
-            traces = Traces.from_raw(traces.C + traces.YrA, **self._deconvolution(), p=self._order())
+        if patched or self._beyond_search():
+            options = self._deconvolution() | self._finish()
+            traces = Traces.from_raw(traces.C + traces.YrA, **options, p=self._order())
         background = self._background(images, A, traces.C)
         self._store(A, traces, sn, background)
         self._report(results)
@@ -178,9 +181,18 @@ class CNMF:
     def _order(self) -> int:
         return int(self.params.preprocess["p"])
 
+    def _finish(self) -> dict[str, Any]:
+        """Keywords of the last deconvolution alone: they are slow, or in units of finished traces."""
+        return {name: self.params.temporal[name] for name in ("method_deconvolution", "s_min", "optimize_g")}
+
+    def _beyond_search(self) -> bool:
+        """Whether the last deconvolution differs from those on the way."""
+        plain = {"method_deconvolution": "oasis", "s_min": None, "optimize_g": False}
+        return self._order() > 1 or (self._order() > 0 and self._finish() != plain)
+
     def _deconvolution(self) -> dict[str, Any]:
         temporal = self.params.temporal
-        names = ("method_deconvolution", "bas_nonneg", "noise_method", "lags", "fudge_factor")
+        names = ("bas_nonneg", "noise_method", "lags", "fudge_factor")
         options = {name: temporal[name] for name in names}
         return options | {"noise_range": tuple(temporal["noise_range"])}
 
@@ -209,7 +221,8 @@ class CNMF:
             "merge_thr": merging["merge_thr"],
             "do_merge": merging["do_merge"],
             "nrgthr": self.params.spatial["nrgthr"],
-            "p": self._order() if p is None else p,
+            # Rise and decay come last: on the way, traces change too much for two time constants.
+            "p": min(self._order() if p is None else p, 1),
             "window": max(window, 3),
             "noise": noise | {"noise_range": tuple(preprocess["noise_range"])},
             **self._deconvolution(),
@@ -310,20 +323,6 @@ def _check_parameters(params) -> None:
             )
         )
     temporal = params.temporal
-    if temporal["s_min"] is not None or temporal["optimize_g"]:
-        raise ParameterError(
-            explain(
-                "s_min=None and optimize_g=False (spikes by an l1 penalty that meets the noise)",
-                f"s_min={temporal['s_min']!r}, optimize_g={temporal['optimize_g']!r}",
-                "leave both at their defaults",
-            )
-        )
-    for order in (params.preprocess["p"], params.patch["p_patch"]):
-        if order not in (0, 1):
-            raise ParameterError(
-                explain(
-                    "p = 0 (no dynamics) or p = 1 (instant rise, exponential decay)",
-                    f"p = {order!r}",
-                    "call params.change_params({'p': 1})",
-                )
-            )
+    options = temporal["method_deconvolution"], temporal["s_min"], temporal["optimize_g"]
+    check_method(params.preprocess["p"], *options)
+    check_method(params.patch["p_patch"], "oasis")
