@@ -323,6 +323,15 @@ def test_large_events_mend_a_decay_that_starts_off_wrong(rng):
     np.testing.assert_array_equal(flag[0], refined[0])
 
 
+def test_refined_decay_stays_near_the_first(rng):
+    drift = np.linspace(0, 1, 400) + rng.normal(scale=0.01, size=400)
+    for y in (drift, drift[::-1], np.ones(400), rng.normal(size=400)):
+        c, bl, _, g, *_ = constrained_foopsi(y, g=0.8, sn=0.1, optimize_g=5)
+        assert 0.8**3 <= g[0] <= 0.8 ** (1 / 3)
+        assert np.isfinite(c).all()
+        assert np.isfinite(bl)
+
+
 def test_decay_stays_when_no_event_lasts(rng):
     y = rng.normal(size=50)
     assert refine_decay(y, np.zeros(50), 0.9, 5) == 0.9

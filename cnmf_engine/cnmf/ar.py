@@ -8,6 +8,8 @@ __all__ = ["estimate_ar", "refine_decay"]
 
 #: Where a root of the autoregressive polynomial is moved if it is unstable (> 1) or oscillates (< 0).
 _ROOT_HIGH, _ROOT_LOW = 0.95, 0.15
+#: A refined decay is at most so many times as long or as short as the first: events don't show more.
+_FARTHEST = 3
 #: The window of an event ends before a spike of this part of its size, or after so many decay times.
 _INTERRUPTION, _DECAY_TIMES = 0.15, 4
 _SHORTEST_WINDOW = 4
@@ -57,7 +59,7 @@ def estimate_ar(y: np.ndarray, p: int, sn: float, lags: int = 5, fudge_factor: f
     return -np.poly(roots)[1:]
 
 
-def refine_decay(y: np.ndarray, s: np.ndarray, g: float, n_events: int) -> float:
+def refine_decay(y: np.ndarray, s: np.ndarray, g: float, n_events: int, first: float | None = None) -> float:
     """
     Decay that fits the largest events of a trace best.
 
@@ -74,6 +76,8 @@ def refine_decay(y: np.ndarray, s: np.ndarray, g: float, n_events: int) -> float
         Decay so far; bounds how long an event is followed.
     n_events : int
         How many events to use.
+    first : float, optional
+        Decay before any refinement, `g` if None; the result stays within a factor of three of its time.
 
     Returns
     -------
@@ -97,7 +101,9 @@ def refine_decay(y: np.ndarray, s: np.ndarray, g: float, n_events: int) -> float
             total -= max(window @ shape, 0) ** 2 / (shape @ shape)
         return total
 
-    return float(minimize_scalar(misfit, bounds=(0.01, 0.9999), method="bounded").x)
+    first = g if first is None else first
+    bounds = first**_FARTHEST, first ** (1 / _FARTHEST)
+    return float(minimize_scalar(misfit, bounds=bounds, method="bounded").x)
 
 
 def _event_windows(y: np.ndarray, s: np.ndarray, g: float, n_events: int) -> list[np.ndarray]:

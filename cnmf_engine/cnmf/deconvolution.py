@@ -149,8 +149,10 @@ def constrained_foopsi(
     # A flag that was read from a file may be NumPy's.
     flag = isinstance(optimize_g, (bool, np.bool_))
     n_events = _EVENTS * optimize_g if flag else int(optimize_g)
+    first = _pair(g)[0]
     for _ in range(_REFINEMENTS if n_events else 0):
-        decay = refine_decay(y - baseline, spikes(c, g[0], 0.0), g[0], n_events)
+        g1 = _pair(g)[0]
+        decay = refine_decay(y - baseline, spikes(c, g1, 0.0), g1, n_events, first)
         change, g = abs(decay - g[0]), np.array([decay])
         c, baseline, lam = _calcium(y, g, sn, **options)
         if change < _SETTLED:
