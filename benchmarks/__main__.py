@@ -20,7 +20,7 @@ from pathlib import Path
 from benchmarks import report
 from benchmarks.movies import SIZES
 from benchmarks.recordings import cache_folder, make
-from benchmarks.run import STAGES, engines, measure_cold
+from benchmarks.run import STAGES, engines, measure_cold, overrides_from
 from benchmarks.sweep import THRESHOLDS
 
 __all__ = ["main", "parse"]
@@ -50,9 +50,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Measure what the command line asks for; returns 0, or 2 if no engine asked for is installed."""
     options = parse(argv)
-    overrides = THRESHOLDS | {
-        name: json.loads(value) for name, value in (text.split("=", 1) for text in options.parameters)
-    }
+    overrides = THRESHOLDS | overrides_from(options.parameters)
     folder = cache_folder(options.cache)
     print(", ".join(f"{name} {value}" for name, value in report.machine().items()))
     if options.scaling:
@@ -98,7 +96,7 @@ def _scaling(options: argparse.Namespace, folder: Path, overrides: dict) -> int:
     print(f"\nPrediction for {TARGET[0]} frames of {TARGET[1]} pixels with {TARGET[2]} cells:\n")
     print(table(scaling))
     sizes, results = scaling.sizes.tolist(), scaling.results
-    stored = {"sizes": sizes, "results": results, "share": scaling.share, "workers": scaling.workers}
+    stored = {"sizes": sizes, "results": results, "share": scaling.share}
     _write(options.json, {"machine": report.machine(), "scaling": stored})
     return 0
 

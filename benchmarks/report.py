@@ -42,15 +42,17 @@ def show(measured: dict) -> None:
     """
     shape = " x ".join(map(str, [measured["frames"], *measured["dims"]]))
     print(f"\n{measured['movie']} ({shape}), {measured['engine']}, {measured['workers']} workers")
-    print(f"  {'stage':<20}{'s':>8}  {'MB resident':>12}{'MB private':>12}")
+    print(f"  {'stage':<20}{'s':>8}{'cpu s':>8}  {'MB resident':>12}{'MB private':>12}")
     for name, seconds in measured["stages"].items():
         resident, private = measured["stage_MB"][name]
-        print(f"  {name:<20}{seconds:8.2f}  {resident:12.0f}{private:12.0f}")
-    total = measured["process_s"]
-    print(f"  {'whole process':<20}{total:8.2f}  {measured['peak_MB']:12.0f}{measured['private_MB']:12.0f}")
+        cpu = measured["stages_cpu"][name]
+        print(f"  {name:<20}{seconds:8.2f}{cpu:8.2f}  {resident:12.0f}{private:12.0f}")
+    whole = f"  {'whole process':<20}{measured['process_s']:8.2f}{measured['total_cpu_s']:8.2f}"
+    print(f"{whole}  {measured['peak_MB']:12.0f}{measured['private_MB']:12.0f}")
     print(f"  found {measured['found']}, accepted {measured['accepted']}")
     if "shift_error_px" in measured:
-        print(f"  motion {measured['shift_error_px']:.3f} px RMS off")
+        moved = f"{measured['motion_px']:.3f} px RMS of motion"
+        print(f"  {moved}, {measured['shift_error_px']:.3f} px left after correction")
     for name, title in (("all", "all"), ("after_evaluation", "after evaluation")):
         if name in measured:
             print(f"  {title}: {_score(measured[name])}")
@@ -101,14 +103,19 @@ def markdown(results: list[dict]) -> str:
     str
         A Markdown table.
     """
-    head = "| movie | engine | import | motion | corr/PNR | fit | total s | resident MB | private MB "
+    head = "| movie | engine | import | motion | corr/PNR | fit | total s | cpu s | resident MB | private MB "
     head += "| motion error px | F1 (all) | F1 (accepted) | median r of C |"
-    lines = [head, "|---" * 13 + "|"]
+    lines = [head, "|---" * 14 + "|"]
     for m in results:
         stages = m["stages"]
         cells = [f"{m['movie'].split('.')[0]}, {m['frames']} x {m['dims'][0]} x {m['dims'][1]}", m["engine"]]
         cells += [f"{stages[name]:.1f}" for name in ("import", "motion", "corr/PNR", "fit")]
-        cells += [f"{m['process_s']:.1f}", f"{m['peak_MB']:,.0f}", f"{m['private_MB']:,.0f}"]
+        cells += [
+            f"{m['process_s']:.1f}",
+            f"{m['total_cpu_s']:.1f}",
+            f"{m['peak_MB']:,.0f}",
+            f"{m['private_MB']:,.0f}",
+        ]
         if "all" in m:
             cells += [f"{m['shift_error_px']:.2f}", f"{m['all']['f1']:.3f}"]
             cells += [f"{m['after_evaluation']['f1']:.3f}", f"{m['all']['trace_r_median']:.3f}"]
@@ -127,7 +134,7 @@ def told(counts: dict[str, int] | int) -> str:
 
 def _pairs(old: dict, new: dict) -> list[tuple[str, float, float]]:
     """Figures that both runs have."""
-    names = ["process_s", "peak_MB", "private_MB", "shift_error_px", "found", "accepted"]
+    names = ["process_s", "total_cpu_s", "peak_MB", "private_MB", "shift_error_px", "found", "accepted"]
     pairs = [(name, old[name], new[name]) for name in names if name in old and name in new]
     pairs += [
         (f"{name} s", old["stages"][name], s) for name, s in new["stages"].items() if name in old["stages"]

@@ -12,12 +12,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.memory import MemoryWatch
+from benchmarks.outcome import outcome, store
 
-__all__ = ["PARAMETERS", "STAGES", "Stages", "engines", "measure", "measure_cold", "parameters_for"]
+__all__ = [
+    "PARAMETERS",
+    "STAGES",
+    "Stages",
+    "engines",
+    "measure",
+    "measure_cold",
+    "overrides_from",
+    "parameters_for",
+]
 
 #: Parameters of the lessons.
 PARAMETERS = {
@@ -71,6 +80,7 @@ class Stages:
 
     def __init__(self, profiled: str | None = None) -> None:
         self.seconds: dict[str, float] = {}
+        self.cpu: dict[str, float] = {}
         self.spans: dict[str, tuple[float, float]] = {}
         self.profile = ""
         self._profiled = profiled
@@ -78,9 +88,10 @@ class Stages:
     def run(self, name: str, function, *args, **keywords):
         """Call a function, note how long it took, return its result."""
         profiler = cProfile.Profile() if name == self._profiled else None
-        began, start = time.time(), time.perf_counter()
+        began, start, busy = time.time(), time.perf_counter(), time.process_time()
         result = profiler.runcall(function, *args, **keywords) if profiler else function(*args, **keywords)
         self.seconds[name] = round(time.perf_counter() - start, 3)
+        self.cpu[name] = round(time.process_time() - busy, 3)
         self.spans[name] = (began, time.time())
         if profiler:
             table = io.StringIO()
@@ -92,6 +103,23 @@ class Stages:
 def engines() -> list[str]:
     """Name the engines that can be imported: the embedded one, and CaImAn if it is installed."""
     return [name for name, package in PACKAGES.items() if importlib.util.find_spec(package)]
+
+
+def overrides_from(pairs: list[str]) -> dict:
+    """
+    Read parameters from a command line.
+
+    Parameters
+    ----------
+    pairs : list of str
+        `name=value`, the value in JSON.
+
+    Returns
+    -------
+    dict
+        Parameters by name.
+    """
+    return {name: json.loads(value) for name, value in (pair.split("=", 1) for pair in pairs)}
 
 
 def parameters_for(truth_file: Path) -> dict:
@@ -151,7 +179,8 @@ def measure(
     Returns
     -------
     dict
-        Seconds and time spans of the stages, counts, and scores where the truth is known.
+        Seconds, processor seconds of this process (all its threads; no other process's) and time spans of the
+        stages, counts, and scores where the truth is known.
     """
     start, stages = time.perf_counter(), Stages(profiled)
     cm, cnmf, params = stages.run("import", _imports, engine)
@@ -172,9 +201,9 @@ def measure(
     stages.run("fit", model.fit, images)
     stages.run("evaluate", model.estimates.evaluate_components, images, opts, dview=dview)
     cm.stop_server(dview=dview)
-    total = time.perf_counter() - start
+    total, busy, ended = time.perf_counter() - start, time.process_time(), time.time()
     if keep:
-        _keep(keep, model.estimates, pictures, correct)
+        store(keep, model.estimates, pictures, correct)
     return {
         "movie": movie.name,
         "engine": f"{engine} {cm.__version__}",
@@ -182,10 +211,13 @@ def measure(
         "dims": list(map(int, pixels)),
         "workers": workers,
         "stages": stages.seconds,
+        "stages_cpu": stages.cpu,
         "total_s": round(total, 2),
+        "total_cpu_s": round(busy, 2),
+        "ended": ended,
         "spans": stages.spans,
         "profile": stages.profile,
-        **_scores(movie, correct, model.estimates, pictures, PARAMETERS | overrides),
+        **outcome(movie, correct, model.estimates, pictures, PARAMETERS | overrides),
     }
 
 
@@ -205,8 +237,9 @@ def measure_cold(movie: Path, workers: int, overrides: dict | None = None, **opt
     Returns
     -------
     dict
-        What `measure` returns, with the seconds of the process and its peak memory, whole and for each stage:
-        `peak_MB` resident, `private_MB` without the pages of mapped files.
+        What `measure` returns; `process_s`, the seconds from the start of the process to the end of
+        evaluation; its peak memory, whole and for each stage: `peak_MB` resident, `private_MB` without the
+        pages of mapped files.
     """
     movie = Path(movie).resolve()
     truth = movie.with_name(f"{movie.stem}_truth.npz")
@@ -221,19 +254,19 @@ def measure_cold(movie: Path, workers: int, overrides: dict | None = None, **opt
             "TQDM_DISABLE": "1",
             "PYTHONPATH": os.pathsep.join(filter(None, places)),
         }
-        start = time.perf_counter()
+        start = time.time()
         process = subprocess.Popen(command, env=os.environ | environment, cwd=folder)
         with MemoryWatch(process.pid) as watch:
             code = process.wait()
-        seconds = round(time.perf_counter() - start, 2)
         if code:
             raise subprocess.CalledProcessError(code, command)
         measured = json.loads(out.read_text())
-    spans = measured.pop("spans")
-    resident, private = watch.peak()
+    # What comes after is the benchmark's own: scores.
+    spans, ended = measured.pop("spans"), measured.pop("ended")
+    resident, private = watch.peak(stop=ended)
     by_stage = {name: watch.peak(*span) for name, span in spans.items()}
     return measured | {
-        "process_s": seconds,
+        "process_s": round(ended - start, 2),
         "peak_MB": resident,
         "private_MB": private,
         "stage_MB": by_stage,
@@ -250,49 +283,6 @@ def _imports(engine: str):
         from cnmf_engine import cnmf
         from cnmf_engine.cnmf import params
     return cm, cnmf, params
-
-
-def _keep(target: Path, estimates, pictures, correct) -> None:
-    """Store what a closer look needs."""
-    import numpy as np
-    import scipy.sparse as sp
-
-    cn, pnr = pictures
-    A = sp.csc_array(estimates.A)
-    np.savez_compressed(
-        target,
-        A=A.toarray().astype(np.float32),
-        C=np.asarray(estimates.C, np.float32),
-        YrA=np.asarray(estimates.YrA, np.float32),
-        accepted=np.asarray(estimates.idx_components, int),
-        SNR=estimates.SNR_comp,
-        r_values=estimates.r_values,
-        cn=cn,
-        pnr=pnr,
-        shifts=np.asarray(correct.shifts_rig, np.float32),
-    )
-
-
-def _scores(movie: Path, correct, estimates, pictures, parameters: dict) -> dict:
-    """Count components, and score them against the truth if it lies beside the movie."""
-    from benchmarks.losses import losses
-    from workshop_utils import scoring
-
-    kept = estimates.idx_components
-    counts = {"found": len(estimates.C), "accepted": len(kept)}
-    truth_file = movie.with_name(f"{movie.stem}_truth.npz")
-    if not truth_file.exists():
-        return counts
-    truth = scoring.load_truth(truth_file)
-    everything = scoring.score(estimates.A, estimates.C, truth)
-    accepted = scoring.score(estimates.A[:, kept], estimates.C[kept], truth)
-    thresholds = parameters["min_corr"], parameters["min_pnr"]
-    return counts | {
-        "shift_error_px": round(float(scoring.shift_error(correct.shifts_rig, truth.shifts)), 4),
-        "all": asdict(everything),
-        "after_evaluation": asdict(accepted),
-        "losses": losses(estimates, pictures, truth, truth_file, *thresholds),
-    }
 
 
 if __name__ == "__main__":

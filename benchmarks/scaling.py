@@ -54,14 +54,11 @@ class Scaling:
         What was measured in each.
     share : dict of str to float
         Share of each stage that runs on all cores at once.
-    workers : int
-        Number of workers of the runs.
     """
 
     sizes: np.ndarray
     results: list[dict]
     share: dict[str, float]
-    workers: int
 
 
 def fit_power_law(sizes: np.ndarray, values: np.ndarray) -> PowerLaw:
@@ -138,7 +135,7 @@ def measure_scaling(folder: Path | None, workers: int, overrides: dict) -> Scali
         for stage in STAGES
     }
     sizes = np.array([(case.frames, case.px**2, case.cells) for case in cases])
-    return Scaling(sizes, results, share, workers)
+    return Scaling(sizes, results, share)
 
 
 def table(scaling: Scaling, target: tuple[int, int, int] = TARGET, cores: tuple[int, ...] = (2, 16)) -> str:
@@ -159,15 +156,15 @@ def table(scaling: Scaling, target: tuple[int, int, int] = TARGET, cores: tuple[
     str
         A Markdown table.
     """
-    heads = ["stage", "frames^", "pixels^", "cells^", "fit error", "parallel"]
+    heads = ["stage, cpu s", "frames^", "pixels^", "cells^", "fit error", "parallel"]
     heads += [f"predicted s, {n} cores" for n in cores]
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     sums = np.zeros(len(cores))
     for stage in STAGES:
-        law = fit_power_law(scaling.sizes, np.array([m["stages"][stage] for m in scaling.results]))
+        # Processor seconds: what other programs do meanwhile hardly changes them.
+        law = fit_power_law(scaling.sizes, np.array([m["stages_cpu"][stage] for m in scaling.results]))
         share = scaling.share[stage]
-        measured_with = 1 - share + share / scaling.workers
-        seconds = [law(target) * (1 - share + share / n) / measured_with for n in cores]
+        seconds = [law(target) * (1 - share + share / n) for n in cores]
         sums += seconds
         numbers = [f"{e:.2f}" for e in (*law.exponents, law.error, share)] + [f"{s:.1f}" for s in seconds]
         lines.append(f"| {stage} | " + " | ".join(numbers) + " |")

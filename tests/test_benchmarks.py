@@ -122,7 +122,8 @@ def test_a_measurement_holds_all_figures(measured):
     assert sum(measured["stages"].values()) <= measured["total_s"] + 0.1 <= measured["process_s"] + 0.2
     assert 0 < measured["private_MB"] <= measured["peak_MB"] < 4000
     assert max(peak for peak, _ in measured["stage_MB"].values()) <= measured["peak_MB"]
-    assert measured["shift_error_px"] < 1
+    assert measured["shift_error_px"] < 1 < measured["motion_px"]
+    assert 0 < sum(measured["stages_cpu"].values()) <= measured["total_cpu_s"] + 0.1
     assert measured["all"]["f1"] > 0.5
     assert "cumtime" in measured["profile"] and "spans" not in measured
 
@@ -130,7 +131,9 @@ def test_a_measurement_holds_all_figures(measured):
 def test_a_measurement_can_be_shown_and_compared(measured, capsys):
     report.show(measured)
     text = capsys.readouterr().out
-    assert "160 x 72 x 72" in text and "after evaluation: precision" in text and "RMS off" in text
+    assert (
+        "160 x 72 x 72" in text and "after evaluation: precision" in text and "left after correction" in text
+    )
     slower = measured | {"process_s": measured["process_s"] / 2}
     line = next(row for row in report.against([measured], [slower]).splitlines() if "process_s" in row)
     assert line.split()[-1] == "2.00"
@@ -210,13 +213,13 @@ def test_scaling_table_predicts_fewer_seconds_on_more_cores():
     sizes = np.array([(c.frames, c.px**2, c.cells) for c in scaling_cases()], float)
     seconds = np.prod(sizes[:, :2], axis=1) * 1e-6
     results = [
-        {"stages": dict.fromkeys(STAGES, float(s)), "peak_MB": 100.0, "private_MB": 50.0} for s in seconds
+        {"stages_cpu": dict.fromkeys(STAGES, float(s)), "peak_MB": 100.0, "private_MB": 50.0} for s in seconds
     ]
-    scaling = Scaling(sizes, results, dict.fromkeys(STAGES, 1.0), workers=2)
+    scaling = Scaling(sizes, results, dict.fromkeys(STAGES, 1.0))
     rows = table(scaling, target=(1000, 10_000, 10), cores=(2, 16)).splitlines()
     fit = next(row for row in rows if row.startswith("| fit")).split("|")
     assert [float(cell) for cell in fit[2:5]] == [1, 1, 0]
-    assert float(fit[7]) == pytest.approx(10, rel=0.01) and float(fit[8]) == pytest.approx(10 / 8, abs=0.06)
+    assert float(fit[7]) == pytest.approx(5, rel=0.01) and float(fit[8]) == pytest.approx(10 / 16, abs=0.06)
     assert len({row.count("|") for row in rows}) == 1
 
 
