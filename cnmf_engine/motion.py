@@ -31,6 +31,7 @@ from cnmf_engine.registration import (
     registration_quality,
 )
 from cnmf_engine.registration.estimator import limits
+from cnmf_engine.registration.templates import check_filter_mode, median_template
 from cnmf_engine.registration.warping import check_border
 
 __all__ = ["MotionCorrect", "RegistrationQuality", "high_pass_filter_space", "registration_quality"]
@@ -56,7 +57,7 @@ class MotionCorrect:
     Parameters
     ----------
     fname : str, Path, numpy.ndarray or list of those
-        The movie, or several of the same field of view: each starts from the template of the one before.
+        The movie, or several of the same field of view: all are registered to the template of the first.
     min_mov : float, optional
         Kept as the attribute of that name; found in the first 400 frames if not given. It isn't subtracted.
     dview : object, optional
@@ -93,6 +94,10 @@ class MotionCorrect:
         Rows and columns to keep.
     shifts_interpolate : bool
         Interpolate shifts between patches with cubic splines instead of linearly.
+    filter_mode : {'auto', 'caiman'}
+        How `gSig_filt` filters the frames before they are compared. 'auto': a Gaussian mean of 0.5
+        times this width minus one of 1.5 times, which holds on dim and blurred recordings too.
+        'caiman': with CaImAn's narrower kernel. Templates are shown with CaImAn's kernel in both.
 
     Attributes
     ----------
@@ -148,6 +153,7 @@ class MotionCorrect:
         is3D: bool = False,
         indices: tuple[slice, slice] = (slice(None), slice(None)),
         shifts_interpolate: bool = False,
+        filter_mode: str = "auto",
     ) -> None:
         self.fname = list(fname) if isinstance(fname, list | tuple) else [fname]
         self.min_mov = min_mov
@@ -173,10 +179,12 @@ class MotionCorrect:
         self.is3D = is3D
         self.indices = indices
         self.shifts_interpolate = shifts_interpolate
+        self.filter_mode = filter_mode
         self._check()
 
     def _check(self) -> None:
         check_border(self.border_nan)
+        check_filter_mode(self.filter_mode)
         if not self.fname:
             raise InputError(
                 explain("at least one movie", "an empty list", "give the path of a movie file or an array")
@@ -240,7 +248,7 @@ class MotionCorrect:
         """
         self.shifts_rig, self.templates_rig, self.fname_tot_rig = [], [], []
         self._at_limit, self._lengths = [], []
-        start = template
+        start, guide = template, None
         for source, stem in zip(self.fname, stems(self.fname)):
             with self._opened(source) as movie:
                 result = register_rigid(
@@ -255,14 +263,16 @@ class MotionCorrect:
                     self.dview,
                     writer(f"{stem}_rig_", movie.shape) if save_movie else None,
                     keep_template=template is not None,
+                    filter_mode=self.filter_mode,
+                    guide=guide,
                 )
-            start = result.template
+            start, guide = result.template, result.guide
             self.shifts_rig += [(float(row), float(col)) for row, col in result.shifts]
             self.templates_rig += list(result.templates)
             self.fname_tot_rig.append(result.saved)
             self._at_limit.append(result.at_limit)
             self._lengths.append(len(result.shifts))
-        self.total_template_rig = start
+        self.total_template_rig, self._guide = start, guide
 
     def motion_correct_pwrigid(
         self, save_movie: bool = True, template: np.ndarray | None = None, show_template: bool = False
@@ -277,10 +287,10 @@ class MotionCorrect:
         show_template : bool
             Accepted for CaImAn's callers.
         """
-        start = template
+        start, guide = template, None
         if template is None:
             self.motion_correct_rigid(save_movie=False)
-            start = self.total_template_rig
+            start, guide = self.total_template_rig, self._guide
         self.x_shifts_els, self.y_shifts_els, self.coord_shifts_els = [], [], []
         self.templates_els, self.fname_tot_els = [], []
         self._at_limit, self._lengths = [], []
@@ -299,6 +309,8 @@ class MotionCorrect:
                     self.shifts_interpolate,
                     self.dview,
                     writer(f"{stem}_els_", movie.shape) if save_movie else None,
+                    self.filter_mode,
+                    guide,
                 )
             if template is None:
                 start = result.template
@@ -369,12 +381,19 @@ class MotionCorrect:
     def _measured(self) -> list[RegistrationQuality]:
         rigid = not self.pw_rigid
         shifts, first, found = found_shifts(self, rigid), 0, []
-        template = self.total_template_rig if rigid else self.total_template_els
+        templates = np.stack(self.templates_rig if rigid else self.templates_els)
+        template = median_template(templates, self.gSig_filt, self.filter_mode)
         for source, length, at_limit in zip(self.fname, self._lengths, self._at_limit):
             with self._opened(source) as movie:
                 after = corrected_movie(self, movie, shifts[first : first + length], rigid)
                 quality = registration_quality(
-                    movie, after, template, self.gSig_filt, self.border_to_0, at_limit
+                    movie,
+                    after,
+                    template,
+                    self.gSig_filt,
+                    self.border_to_0,
+                    at_limit,
+                    filter_mode=self.filter_mode,
                 )
             found.append(quality)
             first += length

@@ -6,7 +6,7 @@ from cnmf_engine.registration.estimator import ShiftEstimator
 from cnmf_engine.registration.piecewise import PiecewiseResult, patch_grid, register_piecewise, warp
 from cnmf_engine.registration.quality import RegistrationQuality, registration_quality
 from cnmf_engine.registration.rigid import RigidResult, initial_template, register_rigid
-from cnmf_engine.registration.templates import high_pass, high_pass_filter_space
+from cnmf_engine.registration.templates import high_pass, high_pass_filter_space, match_filter
 from cnmf_engine.registration.warping import apply_shifts
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "high_pass",
     "high_pass_filter_space",
     "initial_template",
+    "match_filter",
     "patch_grid",
     "register_piecewise",
     "register_rigid",

@@ -11,8 +11,14 @@ import numpy as np
 from cnmf_engine.errors import ParameterError, explain
 from cnmf_engine.registration.estimator import ShiftEstimator, clipped, limits
 from cnmf_engine.registration.passes import FramePass, Sink, StepResult, check_movie, chunks_of
-from cnmf_engine.registration.rigid import count_at_limit
-from cnmf_engine.registration.templates import check_template, filter_margin, high_pass, median_template
+from cnmf_engine.registration.rigid import count_at_limit, guide_to
+from cnmf_engine.registration.templates import (
+    check_filter_mode,
+    check_template,
+    filter_margin,
+    match_filter,
+    median_template,
+)
 from cnmf_engine.registration.warping import check_border, fill_missing, moved
 
 __all__ = ["PatchGrid", "PiecewiseResult", "patch_grid", "register_piecewise", "warp"]
@@ -146,6 +152,8 @@ def register_piecewise(
     cubic: bool = False,
     dview: Any = None,
     sink: Sink | None = None,
+    filter_mode: str = "auto",
+    guide: np.ndarray | None = None,
 ) -> PiecewiseResult:
     """
     Register every frame of a movie to a template by a smooth field of shifts.
@@ -159,8 +167,8 @@ def register_piecewise(
     movie : array_like of shape (T, d1, d2)
         Anything with a shape that gives frames when it is sliced.
     template : ndarray of shape (d1, d2)
-        Template, filtered like the frames, e.g. that of `register_rigid`.
-    max_shifts, gSig_filt, splits, dview, sink
+        Template, filtered by `high_pass`, e.g. that of `register_rigid`.
+    max_shifts, gSig_filt, splits, dview, sink, filter_mode
         As for `register_rigid`.
     strides, overlaps, cubic
         See `patch_grid`.
@@ -168,6 +176,8 @@ def register_piecewise(
         How far a patch may move from the frame's rigid shift, px; `max_shifts` if None, rigid if 0.
     border_nan : {True, 'min', 'copy', False}
         What pixels from outside the image become: NaN, the frame's minimum, the nearest pixel, or 0 (False).
+    guide : ndarray of shape (d1, d2), optional
+        The guide of `register_rigid`, which saves making one.
 
     Returns
     -------
@@ -186,18 +196,22 @@ def register_piecewise(
     Pnevmatikakis & Giovannucci 2017, J. Neurosci. Methods 291:83, section 2.2.
     """
     check_border(border_nan)
+    check_filter_mode(filter_mode)
     dims = check_movie(movie)
     template = check_template(template, dims)
+    if guide is None:
+        guide = guide_to(movie, template, max_shifts, gSig_filt, dview, filter_mode)
     grid = patch_grid(dims, strides, overlaps, cubic)
     deviation = max_shifts if max_deviation_rigid is None else max_deviation_rigid
     deviation = limits(deviation, "max_deviation_rigid")
-    margin, clip = filter_margin(gSig_filt), gSig_filt is not None
+    margin, clip = filter_margin(gSig_filt, filter_mode), gSig_filt is not None
     step = _PiecewiseStep(
-        ShiftEstimator(template, max_shifts, margin, clip),
-        [ShiftEstimator(template[patch], deviation, clip=False) for patch in grid.patches],
+        ShiftEstimator(guide, max_shifts, margin, clip),
+        [ShiftEstimator(guide[patch], deviation, clip=False) for patch in grid.patches],
         grid,
         gSig_filt,
         border_nan,
+        filter_mode,
     )
     run = FramePass(movie, chunks_of(movie.shape[0], splits), step, dview)
     saved = run.drain(sink)
@@ -249,13 +263,14 @@ class _PiecewiseStep:
     grid: PatchGrid
     gSig_filt: Any
     border_nan: bool | str
+    filter_mode: str
 
     def __call__(self, item: tuple[np.ndarray, np.ndarray]) -> StepResult:
         numbers, frames = item
         frames, n_missing = fill_missing(frames, numbers)
         frames = frames.astype(np.float32)
         level = np.abs(frames).max(axis=(1, 2))
-        filtered = high_pass(frames, self.gSig_filt)
+        filtered = match_filter(frames, self.gSig_filt, self.filter_mode)
         rigid = self.whole.find(filtered, level)
         aligned = moved(clipped(filtered) if self.whole.clip else filtered, rigid)
         found = [

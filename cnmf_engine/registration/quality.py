@@ -11,7 +11,7 @@ import numpy as np
 
 from cnmf_engine.errors import InputError, explain
 from cnmf_engine.registration.passes import check_movie, read_frames, spread
-from cnmf_engine.registration.templates import check_template, filter_margin, high_pass
+from cnmf_engine.registration.templates import check_template, filter_margin, match_filter
 from cnmf_engine.registration.warping import fill_missing
 
 __all__ = ["RegistrationQuality", "registration_quality"]
@@ -64,6 +64,7 @@ def registration_quality(
     border: int = 0,
     frames_at_limit: int = 0,
     n_frames: int = 200,
+    filter_mode: str = "caiman",
 ) -> RegistrationQuality:
     """
     Compare a movie with its motion-corrected version.
@@ -85,6 +86,8 @@ def registration_quality(
         Passed on to the result.
     n_frames : int
         At most this many frames, spread over the movie, are looked at.
+    filter_mode : {'auto', 'caiman'}
+        How frames are filtered; see `match_filter`.
 
     Returns
     -------
@@ -110,12 +113,12 @@ def registration_quality(
             )
         )
     template = check_template(template, dims)
-    cut = max(int(border), 0) + filter_margin(gSig_filt)
+    cut = max(int(border), 0) + filter_margin(gSig_filt, filter_mode)
     # At least the middle half of a small image has to be left.
     inner = tuple(slice(min(cut, d // 4), d - min(cut, d // 4)) for d in dims)
     index = spread(movie_before.shape[0], n_frames)
-    before = _agreement(movie_before, index, template, gSig_filt, inner)
-    after = _agreement(movie_after, index, template, gSig_filt, inner)
+    before = _agreement(movie_before, index, template, gSig_filt, inner, filter_mode)
+    after = _agreement(movie_after, index, template, gSig_filt, inner, filter_mode)
     quality = RegistrationQuality(before[0], after[0], before[1], after[1], frames_at_limit, len(index))
     _warn(quality, gSig_filt)
     return quality
@@ -142,7 +145,12 @@ def _warn(quality: RegistrationQuality, gSig_filt: Any) -> None:
 
 
 def _agreement(
-    movie: Any, index: np.ndarray, template: np.ndarray, gSig_filt: Any, inner: tuple[slice, slice]
+    movie: Any,
+    index: np.ndarray,
+    template: np.ndarray,
+    gSig_filt: Any,
+    inner: tuple[slice, slice],
+    filter_mode: str,
 ) -> tuple[float, float]:
     """Mean correlation of frames with the template, and crispness of their mean."""
     wanted = template[inner].astype(np.float64)
@@ -151,7 +159,7 @@ def _agreement(
     total = np.zeros(wanted.shape)
     for numbers in np.array_split(index, -(-len(index) // 16)):
         frames, _ = fill_missing(read_frames(movie, numbers), numbers)
-        frames = high_pass(frames, gSig_filt)[:, inner[0], inner[1]].astype(np.float64)
+        frames = match_filter(frames, gSig_filt, filter_mode)[:, inner[0], inner[1]].astype(np.float64)
         total += frames.sum(axis=0)
         frames = frames - frames.mean(axis=(1, 2), keepdims=True)
         norms = np.sqrt((frames**2).sum(axis=(1, 2)) * (wanted**2).sum())

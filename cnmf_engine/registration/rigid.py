@@ -24,10 +24,13 @@ from cnmf_engine.registration.passes import (
 )
 from cnmf_engine.registration.templates import (
     bin_median,
+    check_filter_mode,
     check_template,
     filter_margin,
     high_pass,
+    match_filter,
     median_template,
+    reliable_part,
 )
 from cnmf_engine.registration.warping import check_border, fill_missing, moved, set_borders
 
@@ -35,7 +38,8 @@ __all__ = ["RigidResult", "RigidStep", "count_at_limit", "initial_template", "re
 
 logger = logging.getLogger("caiman")
 
-_SAMPLE_FRAMES = 50
+_SAMPLE_FRAMES = 100
+_ROUNDS = 3
 _REFINE_FRAMES = 400
 _FEW_FRAMES = 20
 _AT_LIMIT_PX = 0.05
@@ -57,6 +61,8 @@ class RigidResult:
         Mean corrected image of each part of the movie, in its own units.
     at_limit : int
         Frames whose shift is as large as was allowed on some axis.
+    guide : ndarray of shape (d1, d2), float32
+        What frames were compared with: like the template, but filtered by `match_filter`.
     saved : object
         What the sink of frames returned, None without one.
     """
@@ -65,6 +71,7 @@ class RigidResult:
     template: np.ndarray
     templates: np.ndarray
     at_limit: int
+    guide: np.ndarray
     saved: Any = None
 
 
@@ -80,6 +87,8 @@ def register_rigid(
     dview: Any = None,
     sink: Sink | None = None,
     keep_template: bool = True,
+    filter_mode: str = "auto",
+    guide: np.ndarray | None = None,
 ) -> RigidResult:
     """
     Register every frame of a movie to a template by translation.
@@ -96,9 +105,9 @@ def register_rigid(
     max_shifts : float or sequence of two floats
         Largest shift of rows and columns, px. It is kept exactly; 0 keeps that axis in place.
     gSig_filt : float or sequence of two floats, optional
-        Width of the high-pass filter, px; see `high_pass`.
+        Width of the high-pass filter, px; see `match_filter`.
     template : ndarray of shape (d1, d2), optional
-        Template to register to, filtered like the frames. Made from the movie if not given.
+        Template to register to, filtered by `high_pass`. Made from the movie if not given.
     niter_rig : int
         Passes over the movie; each starts from the median of what the one before corrected.
     splits : int or sequence of index arrays
@@ -113,6 +122,10 @@ def register_rigid(
         Takes an iterator of corrected blocks ``(n, d1, d2)`` float32 in order, e.g. to write them.
     keep_template : bool
         Leave a given template as it is; if False it is only the start, as for the next file of a recording.
+    filter_mode : {'auto', 'caiman'}
+        How frames are filtered before they are compared; see `match_filter`.
+    guide : ndarray of shape (d1, d2), optional
+        The guide of another movie of the recording, to use instead of making one.
 
     Returns
     -------
@@ -131,25 +144,72 @@ def register_rigid(
     Pnevmatikakis & Giovannucci 2017, J. Neurosci. Methods 291:83, section 2.1.
     """
     check_border(border_nan)
+    check_filter_mode(filter_mode)
     dims = check_movie(movie)
     rounds = _check_rounds(niter_rig)
     chunks = chunks_of(movie.shape[0], splits)
     keep = template is not None and keep_template
-    if template is None:
-        template = initial_template(movie, max_shifts, gSig_filt, dview)
-    template = check_template(template, dims)
-    margin = filter_margin(gSig_filt)
+    if template is not None:
+        template = check_template(template, dims)
+    if guide is not None:
+        guide = check_template(guide, dims)
+    elif template is None:
+        guide = initial_template(movie, max_shifts, gSig_filt, dview, filter_mode)
+    else:
+        guide = guide_to(movie, template, max_shifts, gSig_filt, dview, filter_mode)
+    margin = filter_margin(gSig_filt, filter_mode)
     for iteration in range(rounds):
         last = iteration == rounds - 1
         used = chunks if last or num_splits_to_process is None else some(chunks, num_splits_to_process)
-        estimator = ShiftEstimator(template, max_shifts, margin, clip=gSig_filt is not None)
-        run = FramePass(movie, used, RigidStep(estimator, gSig_filt, border_nan), dview)
+        estimator = ShiftEstimator(guide, max_shifts, margin, clip=gSig_filt is not None)
+        run = FramePass(movie, used, RigidStep(estimator, gSig_filt, border_nan, filter_mode), dview)
         saved = run.drain(sink if last else None)
-        if not keep:
-            template = median_template(run.templates(), gSig_filt)
+        if not keep and not last:
+            guide = median_template(run.templates(), gSig_filt, filter_mode)
+    if not keep:
+        template = median_template(run.templates(), gSig_filt)
     shifts = np.concatenate(run.found)
     at_limit = count_at_limit(shifts, max_shifts)
-    return RigidResult(shifts, template, run.templates(), at_limit, saved)
+    return RigidResult(shifts, template, run.templates(), at_limit, guide, saved)
+
+
+def guide_to(
+    movie: Any,
+    template: np.ndarray,
+    max_shifts: float | Sequence[float],
+    gSig_filt: float | Sequence[float] | None,
+    dview: Any = None,
+    filter_mode: str = "auto",
+) -> np.ndarray:
+    """
+    Make what frames are compared with when a template is given.
+
+    A template of CaImAn's kind lacks what its filter removed. So the movie's own mean image is laid onto it,
+    which is exact because that image holds little noise, and frames are compared with the image.
+
+    Parameters
+    ----------
+    movie : array_like of shape (T, d1, d2)
+        As for `register_rigid`.
+    template : ndarray of shape (d1, d2)
+        The template, filtered by `high_pass`.
+    max_shifts, gSig_filt, dview, filter_mode
+        As for `register_rigid`.
+
+    Returns
+    -------
+    ndarray of shape (d1, d2), float32
+        An image at the place of the template, filtered by `match_filter`; the template itself if it has no
+        contrast or the movie is too short for an image of its own.
+    """
+    blank = np.ptp(template) == 0
+    if gSig_filt is None or filter_mode == "caiman" or blank or movie.shape[0] < _FEW_FRAMES:
+        return template
+    guide = initial_template(movie, max_shifts, gSig_filt, dview, filter_mode)
+    at = ShiftEstimator(template, max_shifts, filter_margin(gSig_filt)).find(
+        high_pass(guide[None], gSig_filt)
+    )
+    return moved(guide[None], at)[0]
 
 
 def initial_template(
@@ -157,25 +217,26 @@ def initial_template(
     max_shifts: float | Sequence[float],
     gSig_filt: float | Sequence[float] | None = None,
     dview: Any = None,
+    filter_mode: str = "auto",
 ) -> np.ndarray:
     """
     Make a first template from frames spread over the movie.
 
-    At most 50 frames are aligned with each other in three rounds; the template they give is refined once on
-    at most 400 frames. Movies of any length work, but fewer than 20 frames give a noisy template and a
-    warning.
+    At most 100 frames, in two halves, are aligned with each other in three rounds; the template they give is
+    refined once on at most 400 frames. Movies of any length work, but fewer than 20 frames give a noisy
+    template and a warning.
 
     Parameters
     ----------
     movie : array_like of shape (T, d1, d2)
         As for `register_rigid`.
-    max_shifts, gSig_filt, dview
+    max_shifts, gSig_filt, dview, filter_mode
         As for `register_rigid`.
 
     Returns
     -------
     ndarray of shape (d1, d2), float32
-        Template, high-pass filtered like the frames.
+        Template, filtered by `match_filter`.
     """
     T = movie.shape[0]
     if T < _FEW_FRAMES:
@@ -185,23 +246,40 @@ def initial_template(
             T,
         )
     index = spread(T, _SAMPLE_FRAMES)
-    margin, clip = filter_margin(gSig_filt), gSig_filt is not None
+    margin, clip = filter_margin(gSig_filt, filter_mode), gSig_filt is not None
     frames, _ = fill_missing(read_frames(movie, index), index)
-    frames = high_pass(frames, gSig_filt)
-    template = bin_median(frames)
-    blocks = np.array_split(np.arange(len(frames)), -(-len(frames) // 10))
-    for _ in range(3):
-        find = ShiftEstimator(template, max_shifts, margin, clip).find
-        shifts = np.concatenate(map_ordered(find, [frames[block] for block in blocks], dview))
-        centred = shifts - shifts.mean(axis=0)
-        template = bin_median(moved(frames, centred))
+    frames = match_filter(frames, gSig_filt, filter_mode)
+    template = _aligned_mean(frames, max_shifts, margin, clip, dview)
     chunks = np.array_split(spread(T, _REFINE_FRAMES), min(14, T))
     estimator = ShiftEstimator(template, max_shifts, margin, clip)
-    run = FramePass(movie, chunks, RigidStep(estimator, gSig_filt, False, quiet=True), dview)
+    run = FramePass(movie, chunks, RigidStep(estimator, gSig_filt, False, filter_mode, quiet=True), dview)
     run.drain(None)
     # The mean position becomes the origin, so that the limits reach about as far on both sides.
     origin = -np.concatenate(run.found).mean(axis=0)
-    return moved(median_template(run.templates(), gSig_filt)[None], origin[None])[0]
+    parts = match_filter(run.templates(), gSig_filt, filter_mode)
+    return moved(_joined(parts, clip)[None], origin[None])[0]
+
+
+def _aligned_mean(frames: np.ndarray, max_shifts: Any, margin: int, clip: bool, dview: Any) -> np.ndarray:
+    """Align filtered frames with each other: every other frame with the mean of those between, and so on."""
+    parts = [frames[::2], frames[1::2]] if len(frames) > 1 else [frames, frames]
+    means = [bin_median(part) for part in parts]
+    for turn in range(2 * _ROUNDS):
+        own, part = turn % 2, parts[turn % 2]
+        # A frame that is part of the template it is compared with would stay where it is.
+        guide = reliable_part(means[1 - own], means[own], weight=1) if clip else means[1 - own]
+        find = ShiftEstimator(guide, max_shifts, margin, clip).find
+        blocks = np.array_split(np.arange(len(part)), -(-len(part) // 10))
+        shifts = np.concatenate(map_ordered(find, [part[block] for block in blocks], dview))
+        means[own] = bin_median(moved(part, shifts - shifts.mean(axis=0)))
+    return reliable_part(*means) if clip else 0.5 * (means[0] + means[1])
+
+
+def _joined(parts: np.ndarray, clip: bool) -> np.ndarray:
+    """Median of the templates of the parts of a movie, without what odd and even ones don't agree on."""
+    if not clip or len(parts) < 4:
+        return np.median(parts, axis=0)
+    return reliable_part(np.median(parts[::2], axis=0), np.median(parts[1::2], axis=0))
 
 
 @dataclass
@@ -211,6 +289,7 @@ class RigidStep:
     estimator: ShiftEstimator
     gSig_filt: Any
     border_nan: bool | str
+    filter_mode: str = "auto"
     quiet: bool = False
 
     def __call__(self, item: tuple[np.ndarray, np.ndarray]) -> StepResult:
@@ -218,7 +297,7 @@ class RigidStep:
         numbers, frames = item
         frames, n_missing = fill_missing(frames, numbers)
         level = np.abs(frames.astype(np.float32)).max(axis=(1, 2))
-        shifts = self.estimator.find(high_pass(frames, self.gSig_filt), level)
+        shifts = self.estimator.find(match_filter(frames, self.gSig_filt, self.filter_mode), level)
         corrected = moved(frames, shifts)
         total = corrected.sum(axis=0, dtype=np.float64)
         set_borders(corrected, shifts, self.border_nan)

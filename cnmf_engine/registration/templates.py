@@ -12,13 +12,25 @@ from cnmf_engine.filters import filter_frames, motion_kernel
 from cnmf_engine.registration.warping import fill_missing
 
 __all__ = [
+    "FILTER_MODES",
     "bin_median",
+    "check_filter_mode",
     "check_template",
     "filter_margin",
     "high_pass",
     "high_pass_filter_space",
+    "match_filter",
     "median_template",
+    "reliable_part",
 ]
+
+FILTER_MODES = ("auto", "caiman")
+# The background is averaged over a Gaussian this much wider than gSig_filt.
+_SURROUND = 1.5
+# And details are averaged over one this much narrower.
+_SMOOTH = 0.5
+# Bands of spatial frequency (per px) in which two templates are compared.
+_BANDS = 64
 
 
 def high_pass(frames: np.ndarray, gSig_filt: float | Sequence[float] | None) -> np.ndarray:
@@ -42,6 +54,80 @@ def high_pass(frames: np.ndarray, gSig_filt: float | Sequence[float] | None) -> 
     if gSig_filt is None:
         return frames
     return filter_frames(frames, motion_kernel(gSig_filt), border="reflect", n_threads=1)
+
+
+def check_filter_mode(filter_mode: str) -> None:
+    """
+    Check the name of a filter.
+
+    Parameters
+    ----------
+    filter_mode : str
+        See `match_filter`.
+
+    Raises
+    ------
+    ParameterError
+        If it isn't one of 'auto' and 'caiman'.
+    """
+    if filter_mode not in FILTER_MODES:
+        raise ParameterError(
+            explain(
+                "filter_mode to be 'auto' or 'caiman'",
+                repr(filter_mode),
+                "leave it out, or use 'caiman' for shifts found as CaImAn finds them",
+            )
+        )
+
+
+def match_filter(
+    frames: np.ndarray, gSig_filt: float | Sequence[float] | None, filter_mode: str = "auto"
+) -> np.ndarray:
+    """
+    Filter frames as they are when shifts are found.
+
+    CaImAn's kernel passes a narrow band of sizes. On dim or blurred recordings little but noise lies in it.
+    The difference of a narrow and a wide Gaussian keeps more: fine detail of cells, and vessels that are
+    several times wider.
+
+    Parameters
+    ----------
+    frames : ndarray of shape (n, d1, d2)
+        Frames.
+    gSig_filt : float or sequence of two floats, optional
+        Scale of the smallest structures, px. No filter without it.
+    filter_mode : {'auto', 'caiman'}
+        Gaussian mean of width 0.5 `gSig_filt` minus one of 1.5 `gSig_filt`; or `high_pass`.
+
+    Returns
+    -------
+    ndarray, float32
+        Filtered frames, shape of `frames`.
+    """
+    if gSig_filt is None or filter_mode == "caiman":
+        return high_pass(frames, gSig_filt)
+    import cv2
+
+    pair = np.ravel(np.asarray(gSig_filt, dtype=float))
+    widths, sigmas = _box_widths(gSig_filt), (_SMOOTH * pair[0], _SMOOTH * pair[-1])
+    out = np.empty(frames.shape, dtype=np.float32)
+    for t, frame in enumerate(frames):
+        image = mean = np.ascontiguousarray(frame, dtype=np.float32)
+        # Three running means are nearly a Gaussian, at a cost that doesn't grow with its width.
+        for _ in range(3):
+            mean = cv2.blur(mean, widths[::-1], borderType=cv2.BORDER_REFLECT)
+        # Noise goes before frames are clipped: under it active cells wouldn't stand out.
+        image = cv2.GaussianBlur(image, (0, 0), sigmas[1], sigmaY=sigmas[0], borderType=cv2.BORDER_REFLECT)
+        np.subtract(image, mean, out=out[t])
+    return out
+
+
+def _box_widths(gSig_filt: float | Sequence[float]) -> tuple[int, int]:
+    """Odd widths of three running means that have the variance of the Gaussian; rows, columns."""
+    motion_kernel(gSig_filt)  # refuses what is no width
+    pair = np.ravel(np.asarray(gSig_filt, dtype=float)) * _SURROUND
+    rows, cols = (2 * round((np.sqrt(4 * sigma**2 + 1) - 1) / 2) + 1 for sigma in (pair[0], pair[-1]))
+    return max(int(rows), 3), max(int(cols), 3)
 
 
 def high_pass_filter_space(
@@ -97,9 +183,14 @@ def high_pass_filter_space(
     return np.fft.irfft2(np.fft.rfft2(frames) * gain, s=frames.shape[-2:]).astype(np.float32)
 
 
-def filter_margin(gSig_filt: Any) -> int:
+def filter_margin(gSig_filt: Any, filter_mode: str = "caiman") -> int:
     """How far the filter sees beyond the image's edge, px."""
-    return 0 if gSig_filt is None else max(motion_kernel(gSig_filt).shape) // 2
+    if gSig_filt is None:
+        return 0
+    if filter_mode == "caiman":
+        return max(motion_kernel(gSig_filt).shape) // 2
+    # Twice the standard deviation: beyond that it sees little.
+    return int(np.ceil(2 * _SURROUND * np.max(gSig_filt)))
 
 
 def check_template(template: Any, dims: tuple[int, int]) -> np.ndarray:
@@ -141,7 +232,50 @@ def bin_median(frames: np.ndarray) -> np.ndarray:
     return np.median([frames[i::n_bins].mean(axis=0) for i in range(n_bins)], axis=0).astype(np.float32)
 
 
-def median_template(templates: np.ndarray, gSig_filt: float | Sequence[float] | None) -> np.ndarray:
+def reliable_part(first: np.ndarray, second: np.ndarray, weight: float = 0.5) -> np.ndarray:
+    """
+    Join two images of one scene, and keep of each scale as much as they agree on.
+
+    Noise in a template makes frames that are part of it stay where they are. What is noise shows where
+    templates of different frames differ; in a blurred first template that is all fine detail.
+
+    Parameters
+    ----------
+    first, second : ndarray of shape (d1, d2)
+        Means of different frames.
+    weight : float
+        Share of the first in the result, 0 to 1.
+
+    Returns
+    -------
+    ndarray of shape (d1, d2), float32
+        Their weighted mean, each spatial frequency times its signal's share of the power (a Wiener filter).
+
+    References
+    ----------
+    Rosenthal & Henderson 2003, J. Mol. Biol. 333:721, section 'Resolution' (from the correlation of half
+    averages to the signal-to-noise ratio of the full one).
+    """
+    from scipy import fft
+
+    # The cosine transform mirrors the image at its edges, so that these add nothing to high frequencies.
+    a, b = (fft.dctn(image.astype(np.float64), norm="ortho") for image in (first, second))
+    frequency = np.hypot(*np.meshgrid(*[np.arange(d) / (2 * d) for d in first.shape], indexing="ij"))
+    band = np.minimum(frequency * _BANDS, _BANDS - 1).astype(int)
+    shared = np.bincount(band.ravel(), (a * b).ravel(), _BANDS)
+    power = np.bincount(band.ravel(), (0.5 * (a**2 + b**2)).ravel(), _BANDS)
+    agreement = np.clip(shared / np.where(power > 0, power, 1.0), 0.0, 1.0)
+    counted = np.bincount(band.ravel(), minlength=_BANDS) > 0
+    at = (np.arange(_BANDS) + 0.5) / _BANDS
+    # The mean of two images holds half the noise of each.
+    gain = agreement if weight in (0, 1) else 2 * agreement / (1 + agreement)
+    gain = np.interp(frequency, at[counted], gain[counted])
+    return fft.idctn((weight * a + (1 - weight) * b) * gain, norm="ortho").astype(np.float32)
+
+
+def median_template(
+    templates: np.ndarray, gSig_filt: float | Sequence[float] | None, filter_mode: str = "caiman"
+) -> np.ndarray:
     """
     Join the templates of the parts of a movie.
 
@@ -151,10 +285,12 @@ def median_template(templates: np.ndarray, gSig_filt: float | Sequence[float] | 
         Mean image of each part.
     gSig_filt : float or sequence of two floats, optional
         See `high_pass`.
+    filter_mode : {'auto', 'caiman'}
+        See `match_filter`.
 
     Returns
     -------
     ndarray of shape (d1, d2), float32
         Median of the filtered images: slow changes of brightness are gone before the median is taken.
     """
-    return np.median(high_pass(templates, gSig_filt), axis=0).astype(np.float32)
+    return np.median(match_filter(templates, gSig_filt, filter_mode), axis=0).astype(np.float32)
