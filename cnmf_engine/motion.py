@@ -95,8 +95,8 @@ class MotionCorrect:
     shifts_interpolate : bool
         Interpolate shifts between patches with cubic splines instead of linearly.
     filter_mode : {'auto', 'caiman'}
-        How `gSig_filt` filters the frames before they are compared. 'auto': a Gaussian mean of 0.5
-        times this width minus one of 1.5 times, which holds on dim and blurred recordings too.
+        How `gSig_filt` filters the frames before they are compared. 'auto': a Gaussian mean of half
+        this width (at most 1.5 px) minus one of 1.5 times it, which holds on dim and blurred recordings too.
         'caiman': with CaImAn's narrower kernel. Templates are shown with CaImAn's kernel in both.
 
     Attributes

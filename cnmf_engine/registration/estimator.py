@@ -180,8 +180,8 @@ def clipped(frames: np.ndarray) -> np.ndarray:
     ndarray of shape (n, d1, d2), float32
         Frames within two robust standard deviations of their median; unchanged where that is 0.
     """
-    # Neighbouring filtered pixels are alike, so a grid of some ten thousand tells the spread.
-    step = max(int(np.sqrt(frames.shape[1] * frames.shape[2] / 1e4)), 1)
+    # Neighbouring filtered pixels are alike, so a grid of at most ten thousand tells the spread.
+    step = max(int(np.ceil(np.sqrt(frames.shape[1] * frames.shape[2] / 1e4))), 1)
     sample = frames[:, ::step, ::step].reshape(len(frames), -1)
     middle = np.median(sample, axis=1)[:, None, None]
     spread = _MAD_TO_STD * np.median(np.abs(sample - middle[:, 0]), axis=1)[:, None, None]

@@ -27,8 +27,8 @@ __all__ = [
 FILTER_MODES = ("auto", "caiman")
 # The background is averaged over a Gaussian this much wider than gSig_filt.
 _SURROUND = 1.5
-# And details are averaged over one this much narrower.
-_SMOOTH = 0.5
+# And detail over one this much narrower, px at most.
+_DETAIL, _DETAIL_PX = 0.5, 1.5
 # Bands of spatial frequency (per px) in which two templates are compared.
 _BANDS = 64
 
@@ -97,7 +97,7 @@ def match_filter(
     gSig_filt : float or sequence of two floats, optional
         Scale of the smallest structures, px. No filter without it.
     filter_mode : {'auto', 'caiman'}
-        Gaussian mean of width 0.5 `gSig_filt` minus one of 1.5 `gSig_filt`; or `high_pass`.
+        Gaussian mean of width 0.5 `gSig_filt`, at most 1.5 px, minus one of 1.5 `gSig_filt`; or `high_pass`.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def match_filter(
     import cv2
 
     pair = np.ravel(np.asarray(gSig_filt, dtype=float))
-    widths, sigmas = _box_widths(gSig_filt), (_SMOOTH * pair[0], _SMOOTH * pair[-1])
+    widths, sigmas = _box_widths(gSig_filt), np.minimum(_DETAIL * pair, _DETAIL_PX)
     out = np.empty(frames.shape, dtype=np.float32)
     for t, frame in enumerate(frames):
         image = mean = np.ascontiguousarray(frame, dtype=np.float32)
@@ -117,7 +117,7 @@ def match_filter(
         for _ in range(3):
             mean = cv2.blur(mean, widths[::-1], borderType=cv2.BORDER_REFLECT)
         # Noise goes before frames are clipped: under it active cells wouldn't stand out.
-        image = cv2.GaussianBlur(image, (0, 0), sigmas[1], sigmaY=sigmas[0], borderType=cv2.BORDER_REFLECT)
+        image = cv2.GaussianBlur(image, (0, 0), sigmas[-1], sigmaY=sigmas[0], borderType=cv2.BORDER_REFLECT)
         np.subtract(image, mean, out=out[t])
     return out
 
