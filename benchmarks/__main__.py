@@ -65,11 +65,12 @@ def main(argv: list[str] | None = None) -> int:
             measured = measure_cold(movie, workers, overrides, engine=engine, profiled=options.stage)
             report.show(measured)
             results.append(measured)
+            # After each, so that a later failure costs nothing.
+            _write(options.json, {"machine": report.machine(), "movies": results})
     if options.markdown:
         print("\n" + report.markdown(results))
     if options.against:
         print("\n" + report.against(results, json.loads(options.against.read_text())["movies"]))
-    _write(options.json, {"machine": report.machine(), "movies": results})
     return 0
 
 

@@ -34,7 +34,7 @@ class MemoryWatch:
         Time since the epoch in s, resident and private memory in MB (2**20 bytes), children included.
     """
 
-    def __init__(self, pid: int, every: float = 0.02) -> None:
+    def __init__(self, pid: int, every: float = 0.03) -> None:
         self.samples: list[tuple[float, float, float]] = []
         self._root, self._every = psutil.Process(pid), every
         self._stop = threading.Event()
@@ -66,11 +66,14 @@ class MemoryWatch:
         return tuple(round(max((values[i] for values in between), default=0.0), 1) for i in (0, 1))
 
     def _watch(self) -> None:
+        tree, listed = [self._root], 0.0
         while not self._stop.is_set():
-            try:
-                tree = [self._root, *self._root.children(recursive=True)]
-            except psutil.NoSuchProcess:
-                return
+            # To list children reads every process of the machine: too dear for each sample.
+            if time.monotonic() - listed > 0.2:
+                try:
+                    tree, listed = [self._root, *self._root.children(recursive=True)], time.monotonic()
+                except psutil.NoSuchProcess:
+                    return
             found = [memory for process in tree if (memory := _memory(process))]
             if found:
                 resident, private = (sum(values) for values in zip(*found))
