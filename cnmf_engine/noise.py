@@ -6,8 +6,14 @@ import numpy as np
 
 from .errors import ParameterError, explain
 
-__all__ = ["pixel_noise", "trace_noise"]
+__all__ = ["calcium_noise", "pixel_noise", "trace_noise"]
 
+#: Samples within so many spreads of the baseline are quiet; baseline and spread are found in so many rounds.
+_QUIET, _BASELINE_ROUNDS = 2.5, 10
+#: Standard deviation of a normal distribution in units of the median distance from its middle.
+_NORMAL_MAD = 1.4826
+#: The spread below the baseline varies more than the spectrum, so only a clear difference counts.
+_CLEARLY_LESS = 0.75
 _METHODS = ("mean", "median", "logmexp")
 
 
@@ -136,3 +142,36 @@ def trace_noise(
     if not band.any():
         return values.std(axis=-1)
     return _average(power[..., band] / 2, noise_method)
+
+
+def calcium_noise(
+    trace: np.ndarray, noise_range: tuple[float, float] = (0.25, 0.5), noise_method: str = "mean"
+) -> float:
+    """
+    Noise of a calcium trace, also where transients are as fast as the frames.
+
+    Calcium only goes up, so what lies below the baseline is noise. That spread is taken where the estimate
+    from high frequencies is clearly larger, because fast transients have leaked into it.
+
+    Parameters
+    ----------
+    trace : ndarray of shape (T,)
+        Raw trace.
+    noise_range, noise_method
+        As in `trace_noise`.
+
+    Returns
+    -------
+    float
+        Standard deviation of the noise, in the units of `trace`.
+    """
+    spectral = float(trace_noise(trace, noise_range, noise_method))
+    baseline, spread = float(np.median(trace)), np.inf
+    for _ in range(_BASELINE_ROUNDS):
+        quiet = trace[np.abs(trace - baseline) <= _QUIET * spread]
+        baseline = float(np.median(quiet))
+        below = baseline - trace[trace < baseline]
+        if not below.size:
+            return spectral
+        spread = _NORMAL_MAD * float(np.median(below))
+    return spread if 0 < spread < _CLEARLY_LESS * spectral else spectral

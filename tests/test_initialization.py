@@ -95,7 +95,8 @@ def test_first_threshold_rises_with_decimation_and_the_residual_meets_it_as_give
 
     monkeypatch.setattr(initialization, "find_neurons", noted)
     initialize(scene.Y, scene.dims, **OPTIONS | {"tsub": tsub, "ssub": ssub, "init_iter": 3})
-    assert [round(threshold / 6, 6) for threshold, _ in seen] == [round(tsub**0.5 * ssub, 6), 1, 1]
+    # Three searches as asked for, and the one with the wider filter.
+    assert [round(threshold / 6, 6) for threshold, _ in seen] == [round(tsub**0.5 * ssub, 6), 1, 1, 1]
     assert {shape for _, shape in seen} == {(48 * 56 // ssub**2, 300 // tsub)}
 
 
@@ -113,8 +114,21 @@ def test_cells_that_the_first_search_missed_are_found_in_the_residual():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(initialization, "find_neurons", blind_at_first)
         result = initialize(scene.Y, scene.dims, **OPTIONS)
-    assert first == [True, False]
+    assert first == [True, False, False]
     assert len(match(result.A, scene.A).pairs) == len(result.traces.C) == 2
+
+
+def test_cells_twice_as_wide_as_said_are_found_by_the_wider_filter():
+    scene = make_scene(
+        (60, 64), T=500, centres=[(18, 18), (20, 46), (42, 30)], sigma=4.0, brightness=25, seed=8
+    )
+    found = []
+    for scales in ([1.0], [1.0, 1.5]):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(initialization, "_scales", lambda n, scales=scales: scales)
+            result = initialize(scene.Y, scene.dims, **OPTIONS | {"gSig": 2.0, "min_pnr": 9})
+        found.append(len(match(result.A, scene.A).pairs))
+    assert found[1] > found[0]
 
 
 def test_overlapping_cells_are_told_apart():

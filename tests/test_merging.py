@@ -78,11 +78,22 @@ def test_chains_become_one_group_and_the_most_correlated_comes_first(rng):
 def test_threshold_decides(rng):
     trace = calcium(rng, T)[0]
     half = trace + 0.8 * calcium(rng, T)[0]
-    A, traces = component_set(rng, [blob(DIMS, (10, 10), 2), blob(DIMS, (10, 12), 2)], [trace, half])
+    A, traces = component_set(rng, [blob(DIMS, (10, 10), 2), blob(DIMS, (10, 14), 2)], [trace, half])
     r = np.corrcoef(traces.C)[0, 1]
     assert 0.3 < r < 0.99
     assert merge_groups(A, traces.C, r - 0.01)
     assert not merge_groups(A, traces.C, r + 0.01)
+
+
+def test_one_cell_taken_apart_is_joined_although_its_pieces_correlate_less(rng):
+    trace, stranger = calcium(rng, T)[0], calcium(rng, T)[0]
+    half = trace + 1.2 * calcium(rng, T)[0]
+    same_place = [blob(DIMS, (10, 10), 2), blob(DIMS, (10, 11), 2)]
+    A, traces = component_set(rng, same_place, [trace, half])
+    assert 0.3 < np.corrcoef(traces.C)[0, 1] < 0.9
+    assert merge_groups(A, traces.C, 0.99)
+    A, traces = component_set(rng, same_place, [trace, stranger])
+    assert not merge_groups(A, traces.C, 0.99), "two cells above each other"
 
 
 def test_all_that_belongs_to_a_component_moves_with_it(rng):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import ParameterError, explain
-from ..noise import trace_noise
+from ..noise import calcium_noise
 from .ar import estimate_ar, refine_decay
 from .conic import load_cvxpy, solve_conic
 from .noise_constraint import constrained
@@ -98,7 +98,7 @@ def constrained_foopsi(
     bas_nonneg : bool
         Whether the baseline has to be at least 0.
     noise_range, noise_method, lags, fudge_factor
-        How `sn` and `g` are estimated, see `trace_noise` and `estimate_ar`.
+        How `sn` and `g` are estimated, see `calcium_noise` and `estimate_ar`.
     s_min : float, optional
         Smallest spike. None leaves small spikes to the sparsity penalty. With a number there is no penalty;
         spikes below it are removed and the others fitted without bias. A positive number is in units of the
@@ -139,7 +139,7 @@ def constrained_foopsi(
         c = np.maximum(y, 0)
         return c, 0.0, 0.0, np.zeros(1), float(sn or 0.0), c.copy(), 0.0
     if sn is None:
-        sn = float(trace_noise(y, noise_range, noise_method))
+        sn = calcium_noise(y, noise_range, noise_method)
     g = estimate_ar(y, p, sn, lags, fudge_factor) if g is None else _given(g, p)
     if y.size < 3 or not np.ptp(y) > 0:
         level = 0.0 if not y.size else float(y.mean()) if bl is None else float(bl)

@@ -16,12 +16,18 @@ from ..noise import pixel_noise
 from .background import fit_ring, reconstruct_background
 from .geometry import coarse_dims, decimate, upsample_image
 from .merging import merge_components
-from .seeding import Seeds, find_neurons, seed_pixels
+from .seeding import Seeds, find_neurons, seed_pixels, transient_skewness
 from .spatial import update_spatial
 from .temporal import Traces, residual_traces, update_temporal
 
 __all__ = ["Initialized", "empty_traces", "initialize", "seed_pixels"]
 
+#: Traces are read from the part of a footprint above this part of its maximum.
+_CORE = 0.3
+#: The last search uses a filter wider by this factor: cells larger than the user's gSig stand out only there.
+_WIDE = 1.5
+#: Components whose raw trace is less skewed than this hold no transients; cells lie above 1.
+_MIN_SKEWNESS = 0.3
 #: Farthest a footprint reaches from its brightest pixel, in units of gSiz.
 _MAX_RADIUS = 2.0
 
@@ -54,15 +60,20 @@ def empty_traces(T: int, order: int = 1) -> Traces:
     return Traces(*none, *(np.empty(0) for _ in range(4)), np.empty((0, order)))
 
 
+def _scales(init_iter: int) -> list[float]:
+    """Filter widths, in units of gSig, of the searches after the first."""
+    return [1.0] * (init_iter - 1) + [_WIDE] if init_iter > 1 else []
+
+
 def _refine(R, A, C, dims, sn, *, p: int, merge_thr: float | None, space: dict, options: dict):
     """Merge (if a threshold is given), then one spatial and one temporal update."""
     if merge_thr is not None:
         traces = Traces.from_raw(C, p=0)
-        traces.C, traces.YrA = C, residual_traces(R, A, C)
+        traces.C, traces.YrA = C, residual_traces(R, A, C, _CORE)
         merged = merge_components(A, traces, merge_thr=merge_thr, p=p, **options)
         A, C = merged.A, merged.traces.C
     update = update_spatial(R, A, C, dims, sn=sn, **space)
-    A, traces, _ = update_temporal(R, update.A, update.C, p=p, **options)
+    A, traces, _ = update_temporal(R, update.A, update.C, p=p, core=_CORE, **options)
     return A, traces
 
 
@@ -111,7 +122,8 @@ def initialize(
     ring_size_factor : float
         Ring radius in units of `gSiz`.
     init_iter : int
-        Searches for neurons; from the second on in the residual.
+        Searches for neurons, from the second on in the residual; if there is a second, one more with a wider
+        filter follows.
     center_psf : bool
         Zero-mean filter (one-photon data).
     merge_thr : float
@@ -144,27 +156,32 @@ def initialize(
     small = decimate(Y, dims, ssub, tsub)
     coarse = coarse_dims(dims, ssub)
     sn_small = sn if ssub == 1 else decimate(sn[:, None], dims, ssub)[:, 0]
-    search = dict(gSig=gSig / ssub, gSiz=max(round(gSiz / ssub), 3), min_corr=min_corr, center_psf=center_psf)
-    search.update(deconvolution, p=min(p, 1), window=max(window // tsub, 3))
+    search = dict(min_corr=min_corr, center_psf=center_psf, p=min(p, 1), window=max(window // tsub, 3))
+    search |= deconvolution
+    width = dict(gSig=gSig / ssub, gSiz=max(round(gSiz / ssub), 3))
     ring = dict(radius=ring_size_factor * gSiz / ssub, ssub=ssub_B)
     space = dict(nrgthr=nrgthr, max_radius=_MAX_RADIUS * gSiz / ssub)
-    small_step = dict(p=min(p, 1), space=space, options=deconvolution)
+    step = dict(p=min(p, 1), space=space, options=deconvolution)
 
     # Averaging frames lowers the noise, so the first threshold on PNR rises with it.
     gain = (Y.size / small.size) ** 0.5
-    seeds = find_neurons(small.copy(), coarse, min_pnr=min_pnr * gain, K=K, **search)
-    A, C = seeds.A, seeds.C
-    R = _without_background(small, A, C, coarse, ring)
-    A, traces = _refine(R, A, C, coarse, sn_small, merge_thr=None, **small_step)
-    for _ in range(init_iter - 1):
-        left = None if not K else K - len(traces.C)
+    seeds = find_neurons(small.copy(), coarse, min_pnr=min_pnr * gain, K=K, **width, **search)
+    R = _without_background(small, seeds.A, seeds.C, coarse, ring)
+    A, traces = _refine(R, seeds.A, seeds.C, coarse, sn_small, merge_thr=None, **step)
+    for scale in _scales(init_iter):
+        left = K - len(traces.C) if K else None
         if left is not None and left <= 0:
             break
         residual = R - A @ traces.C
-        more = find_neurons(residual, coarse, min_pnr=min_pnr, K=left, **search)
+        wide = dict(gSig=width["gSig"] * scale, gSiz=round(width["gSiz"] * scale))
+        more = find_neurons(residual, coarse, min_pnr=min_pnr, K=left, **wide, **search)
         A = sparse.csc_matrix(sparse.hstack([A, more.A], format="csc"), dtype=np.float32)
-        C = np.concatenate([traces.C, more.C])
-        A, traces = _refine(R, A, C, coarse, sn_small, merge_thr=merge, **small_step)
+        A, traces = _refine(
+            R, A, np.concatenate([traces.C, more.C]), coarse, sn_small, merge_thr=merge, **step
+        )
+        # The ring had taken part of the cells it didn't know of for background.
+        R = _without_background(small, A, traces.C, coarse, ring)
+        A, traces = _refine(R, A, traces.C, coarse, sn_small, merge_thr=None, **step)
     if not len(traces.C):
         return Initialized(
             sparse.csc_matrix((len(Y), 0), dtype=np.float32), empty_traces(Y.shape[1]), sn, seeds
@@ -176,7 +193,9 @@ def initialize(
     Y -= _full_background(Y, A, C, model, dims, ssub)
     space |= dict(max_radius=_MAX_RADIUS * gSiz, closing=False)
     A, traces = _refine(Y, A, C, dims, sn, p=p, merge_thr=merge, space=space, options=deconvolution)
-    return Initialized(A, traces, sn, seeds)
+    raw = traces.C + traces.YrA
+    alive = np.flatnonzero([max(transient_skewness(trace, window)) >= _MIN_SKEWNESS for trace in raw])
+    return Initialized(A[:, alive], traces.take(alive), sn, seeds)
 
 
 def _without_background(Y, A, C, dims, ring: dict) -> np.ndarray:

@@ -13,6 +13,8 @@ from .temporal import Traces
 __all__ = ["Merged", "merge_components", "merge_groups"]
 
 _ALTERNATIONS = 10
+#: Footprints this similar are one cell taken apart, unless their traces have next to nothing in common.
+_SAME_PLACE, _SAME_TIME = 0.7, 0.3
 
 
 class Merged(NamedTuple):
@@ -45,7 +47,8 @@ def merge_groups(A: sparse.csc_matrix, C: np.ndarray, merge_thr: float) -> list[
     C : ndarray of shape (K, T)
         Traces.
     merge_thr : float
-        Overlapping components whose traces correlate above it belong together.
+        Overlapping components whose traces correlate above it belong together. Where footprints nearly
+        coincide, a correlation of 0.3 is enough.
 
     Returns
     -------
@@ -62,7 +65,9 @@ def merge_groups(A: sparse.csc_matrix, C: np.ndarray, merge_thr: float) -> list[
     product = np.einsum("nt,nt->n", centred[i], centred[j])
     scale = norm[i] * norm[j]
     correlation = np.where(scale > 0, product / np.where(scale > 0, scale, 1), 0)
-    close = correlation > merge_thr
+    norm = np.sqrt(np.asarray(A.multiply(A).sum(axis=0)).ravel())
+    cosine = overlap.data[pairs] / (norm[i] * norm[j])
+    close = (correlation > merge_thr) | ((cosine > _SAME_PLACE) & (correlation > _SAME_TIME))
     graph = sparse.coo_matrix((correlation[close], (i[close], j[close])), shape=(A.shape[1],) * 2)
     _, label = connected_components(graph, directed=False)
     strength = np.bincount(label[i[close]], correlation[close], minlength=label.max() + 1)

@@ -19,7 +19,7 @@ from .deconvolution import constrained_foopsi
 from .extraction import extract_neuron
 from .geometry import Box, as_cube, flat_index
 
-__all__ = ["Seeds", "find_neurons", "has_transients", "seed_pixels"]
+__all__ = ["Seeds", "Skewness", "find_neurons", "has_transients", "seed_pixels", "transient_skewness"]
 
 #: Samples below this many noise levels don't count towards the correlation image.
 _SIGNAL_LEVEL = 2.0
@@ -27,6 +27,8 @@ _SIGNAL_LEVEL = 2.0
 _MIN_RISE, _CLEAR_RISE = 3.0, 4.0
 #: Skewness of a trace without its slow part from which on it counts as made of transients.
 _MIN_SKEWNESS = 1.5
+#: The same with the slow part, which vessels have too.
+_MIN_SLOW_SKEWNESS = 2.0
 
 
 class Seeds(NamedTuple):
@@ -179,8 +181,40 @@ def has_transients(trace: np.ndarray, window: int) -> bool:
         return False
     if rise.max() >= _CLEAR_RISE * rise.std():
         return True
-    fast = trace - ndimage.median_filter(trace, size=max(min(window, trace.size), 3), mode="reflect")
-    return float(skew(fast)) >= _MIN_SKEWNESS
+    fast, slow = transient_skewness(trace, window)
+    return fast >= _MIN_SKEWNESS or slow >= _MIN_SLOW_SKEWNESS
+
+
+class Skewness(NamedTuple):
+    """
+    Skewness of a trace without its slow part, and of the trace as it is.
+
+    Transients make them well above 0: fast ones above all the first, slow ones only the second. Noise and
+    vessels rise as they fall and stay about 0.
+    """
+
+    fast: float
+    slow: float
+
+
+def transient_skewness(trace: np.ndarray, window: int) -> Skewness:
+    """
+    Measure how far a trace leans to the bright side.
+
+    Parameters
+    ----------
+    trace : ndarray of shape (T,)
+        Trace.
+    window : int
+        Frames of the running median that is taken as the slow part.
+
+    Returns
+    -------
+    Skewness
+        Both 0 for a constant trace.
+    """
+    rest = trace - ndimage.median_filter(trace, size=max(min(window, trace.size), 3), mode="reflect")
+    return Skewness(*(float(skew(part)) if np.ptp(part) > 0 else 0.0 for part in (rest, trace)))
 
 
 def _grow(

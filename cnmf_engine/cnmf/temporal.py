@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 
 from .deconvolution import Deconvolved, deconvolve_traces
 
-__all__ = ["Traces", "project", "residual_traces", "update_temporal"]
+__all__ = ["Traces", "core_weights", "project", "residual_traces", "update_temporal"]
 
 _EPS = np.finfo(np.float32).eps
 
@@ -97,7 +98,51 @@ def project(R: np.ndarray, A: sparse.csc_matrix) -> np.ndarray:
     return out
 
 
-def residual_traces(R: np.ndarray, A: sparse.csc_matrix, C: np.ndarray) -> np.ndarray:
+def core_weights(A: sparse.csc_matrix, core: float) -> sparse.csc_matrix:
+    """
+    Footprints cut to their brightest part: what traces are read from.
+
+    What is left of the background is smooth, so it adds up over a footprint's wide, dim rim, while the
+    cell's own light is in its core.
+
+    Parameters
+    ----------
+    A : csc_matrix of shape (d, K)
+        Footprints.
+    core : float
+        Pixels above this part of a footprint's maximum are kept; 0 keeps all.
+
+    Returns
+    -------
+    csc_matrix of shape (d, K)
+        Weights; `A` itself for 0.
+    """
+    if core <= 0 or not A.shape[1]:
+        return A
+    peak = A.max(axis=0).toarray().ravel()
+    weights = A.copy()
+    weights.data[weights.data < core * np.repeat(peak, np.diff(A.indptr))] = 0
+    weights.eliminate_zeros()
+    return weights
+
+
+class _Reading(NamedTuple):
+    """Traces as they are read from a movie: what is left under each core, and how components share it."""
+
+    YrA: np.ndarray
+    shared: sparse.csc_matrix
+
+
+def _read(R: np.ndarray, A: sparse.csc_matrix, C: np.ndarray, core: float) -> _Reading:
+    """Project what all components leave of a movie onto the footprints' cores."""
+    weights = core_weights(A, core)
+    overlap = sparse.csr_matrix(weights.T @ A)
+    scale = 1 / (overlap.diagonal() + _EPS)
+    YrA = (project(R, weights) - overlap @ C) * scale[:, None]
+    return _Reading(YrA.astype(np.float32), sparse.csc_matrix(sparse.diags(scale) @ overlap))
+
+
+def residual_traces(R: np.ndarray, A: sparse.csc_matrix, C: np.ndarray, core: float = 0.0) -> np.ndarray:
     """
     Project onto each footprint what is left of the movie after all components have been subtracted.
 
@@ -109,19 +154,26 @@ def residual_traces(R: np.ndarray, A: sparse.csc_matrix, C: np.ndarray) -> np.nd
         Footprints.
     C : ndarray of shape (K, T)
         Traces.
+    core : float
+        As in `core_weights`.
 
     Returns
     -------
     ndarray of shape (K, T), float32
-        ``YrA``: projection of the residual, divided by each footprint's squared norm.
+        ``YrA``: in units of `C`.
     """
-    overlap = sparse.csr_matrix(A.T @ A)
-    squared = overlap.diagonal() + _EPS
-    return ((project(R, A) - overlap @ C) / squared[:, None]).astype(np.float32)
+    return _read(R, A, C, core).YrA
 
 
 def update_temporal(
-    R: np.ndarray, A: sparse.csc_matrix, C: np.ndarray, *, p: int = 1, ITER: int = 2, **deconvolution
+    R: np.ndarray,
+    A: sparse.csc_matrix,
+    C: np.ndarray,
+    *,
+    p: int = 1,
+    ITER: int = 2,
+    core: float = 0.0,
+    **deconvolution,
 ) -> tuple[sparse.csc_matrix, Traces, np.ndarray]:
     """
     Re-estimate all traces by block-coordinate descent.
@@ -138,6 +190,8 @@ def update_temporal(
         Order of the autoregressive process; 0 clips traces at 0.
     ITER : int
         Sweeps over all components.
+    core : float
+        As in `core_weights`.
     **deconvolution
         Further keywords of `constrained_foopsi`.
 
@@ -156,9 +210,7 @@ def update_temporal(
     2017, PLoS Comput Biol 13:e1005685 (HALS for traces).
     """
     C = np.array(C, dtype=np.float32)
-    overlap = sparse.csr_matrix(A.T @ A)
-    squared = overlap.diagonal() + _EPS
-    YrA = ((project(R, A) - overlap @ C) / squared[:, None]).astype(np.float32)
+    YrA, shared = _read(R, A, C, core)
     traces = Traces.from_raw(C + YrA, p=0)
     for _ in range(ITER):
         before = C.copy()
@@ -166,9 +218,8 @@ def update_temporal(
             raw = C[k] + YrA[k]
             one = Traces.from_raw(raw[None], p=p, **deconvolution)
             change = one.C[0] - C[k]
-            part = slice(overlap.indptr[k], overlap.indptr[k + 1])
-            touched = overlap.indices[part]
-            YrA[touched] -= np.outer(overlap.data[part] / squared[touched], change).astype(np.float32)
+            part = slice(shared.indptr[k], shared.indptr[k + 1])
+            YrA[shared.indices[part]] -= np.outer(shared.data[part], change).astype(np.float32)
             C[k], YrA[k] = one.C[0], raw - one.C[0]
             _put(traces, k, one)
         if np.linalg.norm(before - C) <= 1e-3 * np.linalg.norm(C):
