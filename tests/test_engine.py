@@ -133,3 +133,9 @@ def test_misspelt_choice_is_named(monkeypatch):
 def test_unknown_attribute():
     with pytest.raises(AttributeError, match="no attribute 'dview'"):
         engine.dview  # noqa: B018
+
+
+def test_plain_filter_asks_the_embedded_engine_only(fake):
+    code = "from workshop_utils.engine import plain_filter, cm; print(plain_filter())"
+    assert run(code, choice="embedded").stdout.splitlines()[-1] == "{'filter_mode': 'caiman'}"
+    assert run(code, fake(), "caiman").stdout.splitlines()[-1] == "{}"

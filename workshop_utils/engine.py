@@ -32,6 +32,7 @@ __all__ = [
     "find_engine",
     "load_CNMF",
     "params",
+    "plain_filter",
 ]
 
 CHOICES = ("auto", "caiman", "embedded")
@@ -105,6 +106,22 @@ def find_engine(choice: str | None = None) -> Engine:
             explain("CaImAn (the calcium imaging package), as WORKSHOP_ENGINE=caiman asks", found, _INSTALL)
         )
     return Engine("embedded", _version("cnmf_engine"), f"{found} here")
+
+
+def plain_filter() -> dict[str, str]:
+    """
+    Ask for CaImAn's own filter in motion correction, whichever engine runs.
+
+    The embedded engine's default looks at several scales, so it doesn't show what a wrong `gSig_filt` does.
+
+    Returns
+    -------
+    dict
+        Further keywords for `MotionCorrect`; none for CaImAn, which has no other filter.
+    """
+    from workshop_utils.engine import ENGINE as engine
+
+    return {"filter_mode": "caiman"} if engine.name == "embedded" else {}
 
 
 def __getattr__(name: str) -> Any:
