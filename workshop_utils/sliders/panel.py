@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from abc import ABC, abstractmethod
 from typing import Any
 
 from cnmf_engine.errors import InputError
@@ -14,7 +15,7 @@ __all__ = ["SliderPanel"]
 _SCREEN_DPI = 80
 
 
-class SliderPanel:
+class SliderPanel(ABC):
     """
     Sliders, a figure that follows them and a button that writes their values into the parameters.
 
@@ -35,17 +36,17 @@ class SliderPanel:
         self.opts, self.session = opts, session
         self.widget: Any = None
 
+    @abstractmethod
     def view(self) -> Any:
         """Work out what the current values lead to."""
-        raise NotImplementedError
 
+    @abstractmethod
     def figure(self) -> LessonFigure:
         """Draw what the current values lead to."""
-        raise NotImplementedError
 
+    @abstractmethod
     def changes(self) -> dict[str, dict[str, Any]]:
         """Give the current values as parameters, by group."""
-        raise NotImplementedError
 
     def code(self) -> str:
         """
