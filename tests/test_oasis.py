@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import nnls
 from scipy.signal import lfilter
 
-from cnmf_engine.cnmf import interior, noise_constraint, oasis, pivoting
+from cnmf_engine.cnmf import deconvolution, interior, noise_constraint, noise_constraint_ar2, oasis, pivoting
 from cnmf_engine.cnmf.deconvolution import constrained_foopsi, deconvolve_traces
 from cnmf_engine.cnmf.pivoting import oasis_ar2
 
@@ -102,14 +102,10 @@ def test_calcium_that_is_there_at_the_start_decays(rng):
 
 def plain(function, monkeypatch):
     """Run with all kernels as Python."""
-    for module in (oasis, interior, pivoting, noise_constraint):
+    for module in (oasis, interior, pivoting, noise_constraint, noise_constraint_ar2, deconvolution):
         for name, value in list(vars(module).items()):
             if hasattr(value, "py_func"):
                 monkeypatch.setattr(module, name, value.py_func)
-    from cnmf_engine.cnmf import deconvolution
-
-    for name in ("constrained", "thin_out"):
-        monkeypatch.setattr(deconvolution, name, getattr(deconvolution, name).py_func)
     return function()
 
 

@@ -82,24 +82,37 @@ def _longest_step(z, s, dz, ds, free):  # pragma: no cover - compiled
 
 
 @njit(cache=True, nogil=True)
-def guess_sides(y, free, G, silent):  # pragma: no cover - compiled
+def _mean_product(z, s, free):  # pragma: no cover - compiled
+    """Mean of z times s over the samples where signs matter."""
+    total, n = 0.0, 0
+    for t in range(z.size):
+        if not free[t]:
+            total += z[t] * s[t]
+            n += 1
+    return total / max(n, 1)
+
+
+@njit(cache=True, nogil=True)
+def guess_sides(data, free, G, silent):  # pragma: no cover - compiled
     """
     Write to silent which samples have no spike at the optimum.
 
     Samples in free must not spike, so their multiplier may have either sign.
     """
-    T = y.size
-    y = y / max(np.abs(y).max(), 1e-300)
-    z, s = np.ones(T), np.ones(T)
-    dz, ds, extra = np.empty(T), np.empty(T), np.empty(T)
-    missing, rhs, c = np.empty(T), np.empty(T), np.empty(T)
+    # Loops over samples: each array expression here would cost a third of a second to compile.
+    T = data.size
+    y, z, s, dz, ds = np.empty(T), np.empty(T), np.empty(T), np.empty(T), np.empty(T)
+    extra, missing, rhs, c = np.empty(T), np.empty(T), np.empty(T), np.empty(T)
     work = np.empty((3, T))
-    s[free] = 0.0
-    n = max(T - free.sum(), 1)
+    scale = 1e-300
+    for t in range(T):
+        scale = max(scale, abs(data[t]))
+    for t in range(T):
+        y[t], z[t], s[t] = data[t] / scale, 1.0, 0.0 if free[t] else 1.0
     centring = 0.3
     for _ in range(_MAX_STEPS):
         largest = _missing(y, G, z, s, c, missing)
-        product = (z * s).sum() / n
+        product = _mean_product(z, s, free)
         if product < _CLOSE and largest < 1e-9:
             break
         for t in range(T):
@@ -109,8 +122,9 @@ def guess_sides(y, free, G, silent):  # pragma: no cover - compiled
         for t in range(T):
             ds[t] = 0.0 if free[t] else centring * product / z[t] - s[t] - extra[t] * dz[t]
         step = _longest_step(z, s, dz, ds, free)
-        z += step * dz
-        s += step * ds
+        for t in range(T):
+            z[t] += step * dz[t]
+            s[t] += step * ds[t]
         centring = min(max((1 - step) ** 2, 0.05), 0.8)
     for t in range(T):
         silent[t] = free[t] or z[t] > s[t]

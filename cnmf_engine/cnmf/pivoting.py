@@ -120,7 +120,10 @@ def pivot(y, side, G, work, z, c):  # pragma: no cover - compiled
     wrong = np.empty(T, np.bool_)
     # Slow dynamics sum up spikes: multipliers are that much larger than the data, and rounding along.
     gain = 1 / max(1 + G[0, T - 1] + G[1, T - 1], 1e-6)
-    scale = max(_ROUNDING, 1e-15 * gain * gain) * np.abs(y).max()
+    largest = 0.0
+    for t in range(T):
+        largest = max(largest, abs(y[t]))
+    scale = max(_ROUNDING, 1e-15 * gain * gain) * largest
     scale_z = scale * gain
     fewest, patience = T + 1, _PATIENCE
     for n_rounds in range(_MAX_ROUNDS + _POLISH):
@@ -147,8 +150,10 @@ def pivot(y, side, G, work, z, c):  # pragma: no cover - compiled
 @njit(cache=True, nogil=True)
 def _start_again(y, side, G):  # pragma: no cover - compiled
     """Sides from the interior-point method."""
-    silent = np.empty(y.size, np.bool_)
-    guess_sides(y, side == BARRED, G, silent)
+    silent, barred = np.empty(y.size, np.bool_), np.empty(y.size, np.bool_)
+    for t in range(y.size):
+        barred[t] = side[t] == BARRED
+    guess_sides(y, barred, G, silent)
     for t in range(y.size):
         if side[t] != BARRED:
             side[t] = SILENT if silent[t] else SPIKE
@@ -172,12 +177,14 @@ def solve_ar2(y, offset, lam, g1, g2, side, G, work, c, slope):  # pragma: no co
     end.
     """
     T = y.size
-    shifted = y - offset
+    shifted, ones = np.empty(T), np.empty(T)
+    for t in range(T):
+        shifted[t], ones[t] = y[t] - offset, 1.0
     shifted[T - 1] -= lam * (g1 + g2)
     shifted[T - 2] -= lam * g2
     z = work[3]
     pivot(shifted, side, G, work, z, c)
-    face(np.ones(T), side, G, work, z, slope)
+    face(ones, side, G, work, z, slope)
 
 
 @njit(cache=True, nogil=True)
@@ -204,21 +211,38 @@ def _bar(side, G, c, threshold, reach):  # pragma: no cover - compiled
 
 
 @njit(cache=True, nogil=True)
+def _lower(y, level, out):  # pragma: no cover - compiled
+    """Write the trace less a level; return its largest size."""
+    largest = 0.0
+    for t in range(y.size):
+        out[t] = y[t] - level
+        largest = max(largest, abs(out[t]))
+    return largest
+
+
+@njit(cache=True, nogil=True)
 def _refit(y, baseline, fixed, nonneg, side, G, work, c):  # pragma: no cover - compiled
     """Calcium and baseline by least squares, given where spikes may be; return the baseline."""
-    z, slope = work[3], np.empty(y.size)
-    ones = np.ones(y.size)
+    T = y.size
+    z, slope, shifted, ones = work[3], np.empty(T), np.empty(T), np.empty(T)
+    for t in range(T):
+        ones[t] = 1.0
     for _ in range(0 if fixed else 10):
-        pivot(y - baseline, side, G, work, z, c)
+        _lower(y, baseline, shifted)
+        pivot(shifted, side, G, work, z, c)
         face(ones, side, G, work, z, slope)
-        free = 1 - slope.mean()
-        step = (y - c - baseline).mean() / free if free > 1e-9 else 0.0
+        free, left = 0.0, 0.0
+        for t in range(T):
+            free += 1 - slope[t]
+            left += shifted[t] - c[t]
+        step = left / free if free > 1e-9 * T else 0.0
         if nonneg and baseline + step < 0:
             step = -baseline
         baseline += step
-        if abs(step) <= 1e-9 * np.abs(y - baseline).max():
+        if abs(step) <= 1e-9 * _lower(y, baseline, shifted):
             break
-    pivot(y - baseline, side, G, work, z, c)
+    _lower(y, baseline, shifted)
+    pivot(shifted, side, G, work, z, c)
     return baseline
 
 
@@ -232,22 +256,30 @@ def thin_out(y, g1, g2, decay, sn, s_min, baseline, fixed, nonneg, c):  # pragma
     T = y.size
     target = sn * sn * T
     G, work = bands(T, g1, g2, decay), np.empty((4, T))
-    side = start_sides(y - baseline, G)
-    pivot(y - baseline, side, G, work, work[3], c)
-    side[side == SILENT] = BARRED
+    shifted, trial = np.empty(T), np.empty(T)
+    _lower(y, baseline, shifted)
+    side = start_sides(shifted, G)
+    pivot(shifted, side, G, work, work[3], c)
+    for t in range(T):
+        side[t] = BARRED if side[t] == SILENT else side[t]
     baseline = _refit(y, baseline, fixed, nonneg, side, G, work, c)
     largest = 0.0
-    for t in range(1, T):
-        largest = max(largest, spike(c, G, t))
+    for t in range(T):
+        trial[t] = c[t]
+        if t > 0:
+            largest = max(largest, spike(c, G, t))
     threshold = s_min if s_min > 0 else 1e-3 * largest
-    trial = c.copy()
     while True:
         trial_baseline = baseline
         while _bar(side, G, trial, threshold, 3) > 0:
             trial_baseline = _refit(y, trial_baseline, fixed, nonneg, side, G, work, trial)
-        if s_min <= 0 and ((y - trial - trial_baseline) ** 2).sum() > target:
+        left = 0.0
+        for t in range(T):
+            left += (y[t] - trial[t] - trial_baseline) ** 2
+        if s_min <= 0 and left > target:
             return baseline
-        c[:] = trial
+        for t in range(T):
+            c[t] = trial[t]
         baseline = trial_baseline
         if s_min > 0 or threshold > largest:
             return baseline
