@@ -31,7 +31,7 @@ __all__ = [
 
 logger = logging.getLogger("caiman")
 
-_BACKENDS = ("multiprocessing", "local", "single", "ipyparallel", "dask")
+_BACKENDS = ("multiprocessing", "local", "single", "ipyparallel", "SLURM", "dask")
 
 
 class ClusterRunningError(InputError, RuntimeError):
@@ -54,7 +54,7 @@ def setup_cluster(
     backend : str
         ``'multiprocessing'`` (or its old name ``'local'``): the engine's own threads, see `Workers`.
         ``'single'``: no pool, everything runs in turn. ``'dask'``: workers of a Dask cluster.
-        ``'ipyparallel'``: engines of a running ipyparallel cluster.
+        ``'ipyparallel'``, ``'SLURM'``: engines of a running ipyparallel cluster.
     n_processes : int, optional
         Number of workers; one less than the processors this process may use if not given.
     single_thread : bool
@@ -63,9 +63,10 @@ def setup_cluster(
         Close a pool that is still open and replace it, instead of complaining.
     maxtasksperchild : int, optional
         Accepted for CaImAn's callers; threads need no restart.
-    client : distributed.Client, ipyparallel.Client or str, optional
-        An existing client, or the address of a Dask scheduler. Without it ``'dask'`` starts a local cluster
-        of `n_processes` threads, and ``'ipyparallel'`` connects to the cluster of the default profile.
+    client : distributed.Client, distributed cluster, ipyparallel.Client or str, optional
+        An existing client, or the cluster or address of the scheduler that a Dask client should connect to.
+        Without it ``'dask'`` starts a local cluster of `n_processes` threads, and ``'ipyparallel'`` connects
+        to the cluster of the default profile.
 
     Returns
     -------
@@ -98,7 +99,7 @@ def setup_cluster(
     _settle_preexisting(ignore_preexisting)
     if backend == "dask":
         return _dask_cluster(client, n_processes)
-    if backend == "ipyparallel":
+    if backend in ("ipyparallel", "SLURM"):
         return _ipyparallel_cluster(client)
     if backend == "local":
         logger.warning("backend 'local' is an old name: use 'multiprocessing'")

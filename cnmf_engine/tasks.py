@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, as_completed, wait
+from concurrent.futures import FIRST_COMPLETED, Future, as_completed, wait
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,7 +24,11 @@ __all__ = [
 
 _here = threading.local()
 _blas_lock = threading.Lock()
-_blas_state: dict[str, Any] = {"depth": 0, "limiter": None}
+_blas_state: dict[str, Any] = {"depth": 0, "limiter": None, "controller": None, "modules": 0}
+#: A bar appears after this many seconds: what is over sooner needs none.
+_DELAY = 2.0
+#: Seconds between looks at the clock while tasks run.
+_TICK = 1.0
 
 
 class MapResult:
@@ -81,11 +86,45 @@ def run_serially(func: Callable, items: list, progress: str | None = None) -> li
         return [func(item) for item in progress_bar(items, len(items), progress)]
 
 
-def collect(futures: list[Future], progress: str | None = None) -> list:
-    """Results in order; on the first failure cancel the rest and raise what the task raised."""
+def collect(
+    submit: Callable[[Any], Future], items: list, progress: str | None = None, window: int | None = None
+) -> list:
+    """
+    Submit one task an item and return the results in order.
+
+    On the first failure the rest is cancelled and what the task raised is raised.
+
+    Parameters
+    ----------
+    submit : callable
+        Starts the task of an item.
+    items : list
+        The items.
+    progress : str, optional
+        Text of a progress bar.
+    window : int, optional
+        Most tasks under way at once, so that what travels to other processes doesn't pile up; None for all.
+
+    Returns
+    -------
+    list
+        One result an item.
+    """
+    futures: list[Future] = []
+    pending: set[Future] = set()
+    bar = _bar(len(items), progress)
     try:
-        for future in progress_bar(as_completed(futures), len(futures), progress):
-            future.result()
+        while pending or len(futures) < len(items):
+            room = len(items) if window is None else window - len(pending)
+            fresh = [submit(item) for item in items[len(futures) : len(futures) + room]]
+            futures += fresh
+            done, pending = wait(
+                pending.union(fresh), timeout=_TICK if progress else None, return_when=FIRST_COMPLETED
+            )
+            for future in done:
+                future.result()
+            # Also without news: the clock goes on.
+            bar.update(len(done))
     except BaseException as error:
         for future in futures:
             future.cancel()
@@ -93,17 +132,42 @@ def collect(futures: list[Future], progress: str | None = None) -> list:
         if isinstance(error, Exception):
             wait(futures)
         raise
+    finally:
+        bar.close()
     return [future.result() for future in futures]
 
 
-def progress_bar(items: Iterable, total: int, progress: str | None) -> Iterable:
-    """Wrap `items` in a bar with the text `progress`, or leave them as they are without a text."""
-    if not progress:
-        return items
+def _bar(total: int, progress: str | None, items: Iterable | None = None) -> Any:
+    """Make a bar with the time that is left, which appears only if the work takes long."""
     # Imported here: the bar is rarely wanted, and the import costs more than the module itself.
     from tqdm import tqdm
 
-    return tqdm(items, desc=progress, total=total, leave=False, mininterval=0.5)
+    # Text rather than a widget: it shows in terminals, notebooks and the output of headless runs alike.
+    return tqdm(
+        items, desc=progress, total=total, leave=False, delay=_DELAY, mininterval=0.5, miniters=0,
+        disable=not progress,
+    )  # fmt: skip
+
+
+def progress_bar(items: Iterable, total: int, progress: str | None) -> Iterable:
+    """
+    Wrap `items` in a bar with the time that is left.
+
+    Parameters
+    ----------
+    items : iterable
+        What is gone through.
+    total : int
+        How many there are.
+    progress : str or None
+        Text of the bar; without one the items are returned as they are.
+
+    Returns
+    -------
+    iterable
+        The same items. The bar appears after two seconds and goes when it is full.
+    """
+    return _bar(total, progress, items) if progress else items
 
 
 def mark_worker() -> None:
@@ -132,7 +196,7 @@ def one_blas_thread() -> Iterator[None]:
     """
     with _blas_lock:
         if _blas_state["depth"] == 0:
-            _blas_state["limiter"] = threadpoolctl.threadpool_limits(limits=1, user_api="blas")
+            _blas_state["limiter"] = _blas_controller().limit(limits=1, user_api="blas")
         _blas_state["depth"] += 1
     try:
         yield
@@ -141,3 +205,12 @@ def one_blas_thread() -> Iterator[None]:
             _blas_state["depth"] -= 1
             if _blas_state["depth"] == 0:
                 _blas_state["limiter"].restore_original_limits()
+
+
+def _blas_controller() -> threadpoolctl.ThreadpoolController:
+    """Find the linear algebra libraries; looked for again only when modules were imported meanwhile."""
+    # The search through all loaded libraries takes milliseconds, as long as many a task.
+    if _blas_state["controller"] is None or _blas_state["modules"] != len(sys.modules):
+        _blas_state["controller"] = threadpoolctl.ThreadpoolController()
+        _blas_state["modules"] = len(sys.modules)
+    return _blas_state["controller"]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import warnings
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from cnmf_engine.errors import InputError, ParameterError, explain
@@ -37,10 +39,12 @@ class _PoolMethods(ABC):
 
     n_processes: int
     results = _Results()
+    #: Most tasks of a map under way at once; None for all.
+    _window: int | None = None
 
     @abstractmethod
-    def _submit(self, func: Callable, items: list) -> list[Future]:
-        """Hand over one task an item."""
+    def _submit(self, func: Callable, item: Any) -> Future:
+        """Hand over one task."""
 
     def map(
         self, func: Callable, items: Iterable, chunksize: int | None = None, progress: str | None = None
@@ -66,13 +70,13 @@ class _PoolMethods(ABC):
         """
         # The limit is held here too, so that it isn't lifted and set again between tasks.
         with one_blas_thread():
-            return collect(self._submit(func, list(items)), progress)
+            return collect(partial(self._submit, func), list(items), progress, self._window)
 
     map_sync = map
 
     def map_async(self, func: Callable, items: Iterable, chunksize: int | None = None) -> MapResult:
         """Start applying a function to every item; ``.get(timeout)`` on the result waits for the list."""
-        return MapResult(self._submit(func, list(items)))
+        return MapResult([self._submit(func, item) for item in items])
 
     def __len__(self) -> int:
         return self.n_processes
@@ -132,9 +136,9 @@ class Workers(_PoolMethods):
 
     map_sync = map
 
-    def _submit(self, func: Callable, items: list) -> list[Future]:
+    def _submit(self, func: Callable, item: Any) -> Future:
         self._check_open()
-        return [self._executor.submit(run_task, func, item) for item in items]
+        return self._executor.submit(run_task, func, item)
 
     def _check_open(self) -> None:
         if not self._open:
@@ -170,7 +174,8 @@ class DaskWorkers(_PoolMethods):
 
     Functions, items and results travel to other processes, so they have to be picklable (by cloudpickle),
     results have to be returned rather than written into the caller's arrays, and files have to be visible
-    to every worker.
+    to every worker under the same path. A task whose worker dies is run again by another; the result is the
+    same. Items are sent when a worker is about to be free, not all at once.
 
     Parameters
     ----------
@@ -183,11 +188,22 @@ class DaskWorkers(_PoolMethods):
     def __init__(self, client: Any, owned: bool = False) -> None:
         self.client = client
         self._owned = owned
-        self.n_processes = max(sum(client.nthreads().values()), 1)
+        self._executor = client.get_executor(pure=False)
 
-    def _submit(self, func: Callable, items: list) -> list[Future]:
-        executor = self.client.get_executor(pure=False)
-        return [executor.submit(run_task, func, item) for item in items]
+    @property
+    def n_processes(self) -> int:
+        """Threads of all workers that are there now; a cluster may grow and shrink."""
+        return max(sum(self.client.nthreads().values()), 1)
+
+    @property
+    def _window(self) -> int:
+        return 2 * self.n_processes
+
+    def _submit(self, func: Callable, item: Any) -> Future:
+        with warnings.catch_warnings():
+            # A box of a movie in memory is large, and has to travel.
+            warnings.filterwarnings("ignore", "Sending large graph")
+            return self._executor.submit(run_task, func, item)
 
     def terminate(self) -> None:
         """Close the client if `setup_cluster` opened it; someone else's client stays open."""
@@ -198,7 +214,7 @@ class DaskWorkers(_PoolMethods):
         """Return at once: closing a client waits for it."""
 
     def __repr__(self) -> str:
-        return f"<DaskWorkers: {self.n_processes} threads of {self.client!r}>"
+        return f"<DaskWorkers of {self.client!r}>"
 
 
 def available_cpus() -> int:

@@ -1,4 +1,5 @@
 import multiprocessing
+import re
 import sys
 import threading
 import time
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import threadpoolctl
 
-from cnmf_engine import cluster
+from cnmf_engine import cluster, tasks
 from cnmf_engine.errors import InputError, ParameterError
 
 
@@ -97,9 +98,33 @@ def test_map_async_can_be_asked_again_after_a_timeout(pool):
     assert running.successful()
 
 
-def test_progress_bar_counts_tasks(pool, capsys):
-    cluster.map_ordered(abs, range(5), pool, progress="Counting")
-    assert "Counting" in capsys.readouterr().err
+@pytest.mark.parametrize("workers", [0, 3])
+def test_progress_bar_shows_the_time_left_of_long_work_only(workers, pool, capsys, monkeypatch):
+    dview = pool if workers else None
+    cluster.map_ordered(abs, range(5), dview, progress="Counting")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(tasks, "_DELAY", 0.1)
+    monkeypatch.setattr(tasks, "_TICK", 0.05)
+    cluster.map_ordered(lambda _: time.sleep(0.4), range(9), dview, progress="Counting")
+    shown = capsys.readouterr().err
+    assert re.search(r"Counting: .*[1-8]/9 \[00:0\d<00:0\d", shown)
+    assert shown.endswith("\r"), "the bar goes when the work is done"
+
+
+def test_the_bar_moves_while_the_first_task_runs(pool, capsys, monkeypatch):
+    monkeypatch.setattr(tasks, "_DELAY", 0.1)
+    monkeypatch.setattr(tasks, "_TICK", 0.1)
+    cluster.map_ordered(lambda _: time.sleep(1.3), range(2), pool, progress="Counting")
+    assert re.search(r"0/2 \[00:01<\?", capsys.readouterr().err)
+
+
+def test_the_linear_algebra_limit_costs_little():
+    """The libraries are looked for once: a search of all that is loaded takes milliseconds."""
+    with tasks.one_blas_thread():
+        pass
+    found = tasks._blas_state["controller"]
+    with tasks.one_blas_thread():
+        assert tasks._blas_state["controller"] is found
 
 
 def test_a_second_pool_needs_consent(pool):
@@ -159,7 +184,10 @@ def test_unknown_backend_gets_a_suggestion():
         cluster.setup_cluster(backend="multiprocesing")
 
 
-@pytest.mark.parametrize(("backend", "package"), [("dask", "distributed"), ("ipyparallel", "ipyparallel")])
+@pytest.mark.parametrize(
+    ("backend", "package"),
+    [("dask", "distributed"), ("ipyparallel", "ipyparallel"), ("SLURM", "ipyparallel")],
+)
 def test_missing_package_is_named_with_the_command(backend, package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ParameterError, match=f"pip install {package}"):
