@@ -2,7 +2,8 @@
 The table of parameters: one row each, from which defaults, validation, slider ranges and the docs follow.
 
 The groups, keys and defaults are those of CaImAn 1.12, so that code and files can be exchanged. One default
-differs on purpose: ``quality/use_cnn`` is False, because this engine has no neural-network classifier.
+differs on purpose: ``quality/use_cnn`` is False, because this engine has no neural-network classifier. One key
+is added: ``patch/memory_limit``.
 """
 # One row a line, so that it reads and compares as a table.
 # ruff: noqa: E501
@@ -29,7 +30,7 @@ class Row:
     kind : str
         ``int, float, bool, str, dict, any, array, choice, names`` (file names), ``strs, slices``; ``axes`` and
         ``axes-int`` (one number an axis; a single number counts for every axis), ``int|axes-int``, ``floats``
-        (a tuple). A question mark at the end means that None is allowed.
+        (a tuple), ``bool|int``, ``size`` (bytes, or text with a unit), ``seeds`` (a word or pixels). A question mark at the end means that None is allowed.
     default : object
         The value of a fresh ``CNMFParams``.
     stage : str
@@ -117,10 +118,11 @@ _PATCH = (
     Row("patch", "del_duplicates", "bool", False, "patches", "Keep a cell seen by several patches only from the patch whose centre is nearest."),
     Row("patch", "in_memory", "bool", True, _COMPAT, "Load each patch into memory before working on it; this engine always does."),
     Row("patch", "low_rank_background", "bool?", True, "patches", "Background of patches as a low-rank matrix; None with the ring model."),
-    Row("patch", "memory_fact", "float", 1, _COMPAT, "Scales how much of a patch is worked on at once.", "", _POSITIVE),
+    Row("patch", "memory_fact", "float", 1, _COMPAT, "Scales how much of a patch is worked on at once; see `memory_limit`.", "", _POSITIVE),
+    Row("patch", "memory_limit", "size?", None, "patches", "Memory the fit may use at once, as bytes or text such as '2GB': fewer patches run side by side under a lower one. None means a quarter of what is free. This engine's own; CaImAn ignores it."),
     Row("patch", "n_processes", "int", 1, "patches", "Number of workers; results are the same for any number.", "", _COUNT),
     Row("patch", "nb_patch", "int", 1, "patches", "Background components of a patch, with the meaning of `init/nb`."),
-    Row("patch", "only_init", "bool", True, "patches", "Stop after initialisation, which in CNMF-E already alternates cells and background."),
+    Row("patch", "only_init", "bool", True, _COMPAT, "Stop after initialisation, which in CNMF-E already alternates cells and background; this engine's initialisation ends complete."),
     Row("patch", "p_patch", "int", 0, "patches", "Order of the autoregressive model inside patches; 0 doesn't deconvolve there.", "", "[0, 2]"),
     Row("patch", "remove_very_bad_comps", "bool", False, _COMPAT, "Drop very poor components during the fit."),
     Row("patch", "rf", "int|axes-int?", None, "patches", "Half-width of a patch, about four times the cell radius or more; None fits the whole field at once.", "px", _COUNT, (10, 100, 5)),
@@ -131,7 +133,7 @@ _PATCH = (
 )
 
 _PREPROCESS = (
-    Row("preprocess", "check_nan", "bool", True, "noise", "Look for missing values before the fit and name them."),
+    Row("preprocess", "check_nan", "bool", True, _COMPAT, "Look for missing values before the fit and name them; this engine always does."),
     Row("preprocess", "compute_g", "bool", False, _COMPAT, "Estimate global time constants from the pixels."),
     Row("preprocess", "include_noise", "bool", False, _COMPAT, "Include the noise when estimating global time constants."),
     Row("preprocess", "lags", "int", 5, _COMPAT, "Autocovariance lags for global time constants.", "frames", _COUNT),
@@ -175,7 +177,7 @@ _INIT = (
     Row("init", "ring_size_factor", "float?", 1.5, "background", "Radius of the background ring as a multiple of gSiz.", "", _POSITIVE, (1, 2, 0.1)),
     Row("init", "rolling_length", "int", 100, _COMPAT, "Window of the rolling sum of the greedy method.", "frames", _COUNT),
     Row("init", "rolling_sum", "bool", True, _COMPAT, "Look for seeds with a rolling sum in the greedy method."),
-    Row("init", "seed_method", "choice", "auto", "init", "Where seed pixels come from; this engine finds them itself.", choices=("auto", "manual", "semi")),
+    Row("init", "seed_method", "seeds", "auto", "init", "Where seed pixels come from: 'auto' finds them; or an array (n, 2) of the rows and columns of the cells' centres, then only these are used. 'manual' and 'semi', clicking in a window, are CaImAn's alone."),
     Row("init", "sigma_smooth_snmf", "floats", (0.5, 0.5, 0.5), _COMPAT, "Smoothing before the sparse NMF.", "px", _NOT_NEGATIVE),
     Row("init", "ssub", "int", 2, "init", "Spatial subsampling during initialisation; 1 for small cells.", "", _COUNT, (1, 4, 1)),
     Row("init", "ssub_B", "int", 2, "background", "Spatial subsampling of the ring model.", "", _COUNT, (1, 4, 1)),
@@ -184,36 +186,36 @@ _INIT = (
 
 _SPATIAL = (
     Row("spatial", "dist", "float", 3, _COMPAT, "Growth of the search ellipse.", "", _POSITIVE),
-    Row("spatial", "expandCore", "array", _DIAMOND, "spatial", "Shape by which a footprint may grow in one update."),
-    Row("spatial", "extract_cc", "bool", True, "spatial", "Keep only the largest connected piece of a footprint."),
+    Row("spatial", "expandCore", "array", _DIAMOND, _COMPAT, "Shape by which a footprint may grow in one update; fixed in this engine."),
+    Row("spatial", "extract_cc", "bool", True, _COMPAT, "Keep only the largest connected piece of a footprint; fixed in this engine."),
     Row("spatial", "maxthr", "float", 0.1, _COMPAT, "Footprint values below this part of the maximum are cut, with `thr_method` 'max'.", "", "[0, 1]"),
-    Row("spatial", "medw", "axes-int?", None, "spatial", "Window of the median filter on footprints; None means 3 x 3.", "px", _COUNT),
-    Row("spatial", "method_exp", "choice", "dilate", "spatial", "How the region of a footprint grows before an update.", choices=("dilate", "ellipse")),
-    Row("spatial", "method_ls", "choice", "lasso_lars", "spatial", "How pixels are regressed on traces.", choices=("lasso_lars", "nnls_L0")),
+    Row("spatial", "medw", "axes-int?", None, _COMPAT, "Window of the median filter on footprints; None means 3 x 3; fixed in this engine.", "px", _COUNT),
+    Row("spatial", "method_exp", "choice", "dilate", _COMPAT, "How the region of a footprint grows before an update; fixed in this engine.", choices=("dilate", "ellipse")),
+    Row("spatial", "method_ls", "choice", "lasso_lars", _COMPAT, "How pixels are regressed on traces; fixed in this engine.", choices=("lasso_lars", "nnls_L0")),
     Row("spatial", "n_pixels_per_process", "int?", None, _COMPAT, "Pixels worked on at once; this engine follows the free memory.", "px", _COUNT),
     Row("spatial", "nb", "int", 1, "background", "Always equal to `init/nb`."),
     Row("spatial", "normalize_yyt_one", "bool", True, _COMPAT, "Scale the pixel covariance before the regression."),
     Row("spatial", "nrgthr", "float", 0.9999, "spatial", "Part of a footprint's energy that is kept.", "", "(0, 1]", (0.9, 0.9999, 0.0001)),
     Row("spatial", "num_blocks_per_run_spat", "int", 20, _COMPAT, "Blocks of pixels sent to workers at once.", "", _COUNT),
-    Row("spatial", "se", "array?", None, "spatial", "Shape that closes gaps in a footprint; None means 3 x 3."),
-    Row("spatial", "ss", "array?", None, "spatial", "Shape that defines what is connected; None means 3 x 3."),
-    Row("spatial", "thr_method", "choice", "nrg", "spatial", "How footprints are cut: by energy or by maximum.", choices=("nrg", "max")),
+    Row("spatial", "se", "array?", None, _COMPAT, "Shape that closes gaps in a footprint; None means 3 x 3; fixed in this engine."),
+    Row("spatial", "ss", "array?", None, _COMPAT, "Shape that defines what is connected; None means 3 x 3; fixed in this engine."),
+    Row("spatial", "thr_method", "choice", "nrg", _COMPAT, "How footprints are cut: by energy or by maximum; fixed in this engine.", choices=("nrg", "max")),
     Row("spatial", "update_background_components", "bool", True, _COMPAT, "Update the low-rank background with the footprints."),
 )
 
 _TEMPORAL = (
-    Row("temporal", "ITER", "int", 2, "temporal", "Rounds of coordinate descent over the traces.", "", _COUNT),
+    Row("temporal", "ITER", "int", 2, _COMPAT, "Rounds of coordinate descent over the traces; fixed in this engine.", "", _COUNT),
     Row("temporal", "bas_nonneg", "bool", False, "temporal", "Keep the baseline at or above zero instead of above the smallest value."),
     Row("temporal", "block_size_temp", "int", 5000, _COMPAT, "Pixels projected onto footprints at once.", "px", _COUNT),
     Row("temporal", "fudge_factor", "float", 0.96, "temporal", "Shrinks the estimated time constants, which noise makes too long.", "", "(0, 1]", (0.9, 1, 0.01)),
     Row("temporal", "lags", "int", 5, "temporal", "Autocovariance lags used for the time constants.", "frames", _COUNT),
-    Row("temporal", "optimize_g", "bool", False, "temporal", "Refine the time constants during deconvolution."),
-    Row("temporal", "method_deconvolution", "choice", "oasis", "temporal", "How spikes are inferred from a trace.", choices=("oasis", "cvxpy", "cvx", "debug")),
+    Row("temporal", "optimize_g", "bool|int", False, "temporal", "Number of large events that refine the time constant of each trace (order 1); True for 10, False for none.", "", _NOT_NEGATIVE),
+    Row("temporal", "method_deconvolution", "choice", "oasis", "temporal", "How spikes are inferred from a trace.", choices=("oasis", "cvxpy", "cvx")),
     Row("temporal", "nb", "int", 1, "background", "Always equal to `init/nb`."),
     Row("temporal", "noise_method", "choice", "mean", "temporal", "How the power spectrum is averaged to the noise of a trace.", choices=("mean", "median", "logmexp")),
     Row("temporal", "noise_range", "floats", (0.25, 0.5), "temporal", "Part of the spectrum that holds only noise, as a fraction of the frame rate.", "cycles/frame", "[0, 0.5]"),
     Row("temporal", "num_blocks_per_run_temp", "int", 20, _COMPAT, "Blocks of traces sent to workers at once.", "", _COUNT),
-    Row("temporal", "p", "int", 2, "temporal", "Order of the autoregressive model: 1 for a sharp rise, 2 for a visible rise, 0 for none.", "", "[0, 2]", (0, 2, 1)),
+    Row("temporal", "p", "int", 2, _COMPAT, "Order of the autoregressive model: 1 for a sharp rise, 2 for a visible rise, 0 for none; `preprocess/p` decides.", "", "[0, 2]", (0, 2, 1)),
     Row("temporal", "s_min", "float?", None, "temporal", "Smallest spike that counts; None lets the noise decide.", "trace units"),
     Row("temporal", "solvers", "strs", ("ECOS", "SCS"), _COMPAT, "Solvers tried by the 'cvxpy' method."),
     Row("temporal", "verbosity", "bool", False, _COMPAT, "Print progress of the temporal update."),

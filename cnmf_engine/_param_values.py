@@ -28,7 +28,11 @@ _DESCRIPTION = {
     "names": "a file name or a list of them",
     "strs": "a list of names",
     "slices": "one slice for each axis",
+    "bool|int": "True, False or a whole number",
+    "size": "a number of bytes or text such as '500MB' or '2GB'",
+    "seeds": "'auto', or an array (n, 2) of rows and columns",
 }
+_SEED_WORDS = ("auto", "manual", "semi")
 
 
 class _Refused(Exception):
@@ -213,6 +217,40 @@ def _integer_text(text: str) -> int:
         raise _Refused from None
 
 
+def _flag_or_whole(value: Any) -> bool | int:
+    value = _plain_scalar(value)
+    return value if isinstance(value, bool) else _whole(value)
+
+
+def _size(value: Any) -> int | str:
+    from cnmf_engine.blocks import memory_budget
+
+    value = _plain_scalar(value)
+    if isinstance(value, float):
+        value = _whole(value)
+    try:
+        memory_budget(value)
+    except ParameterError:
+        raise _Refused from None
+    return value
+
+
+def _seeds(value: Any) -> str | np.ndarray:
+    value = _plain_scalar(value)
+    if isinstance(value, str):
+        if value in _SEED_WORDS:
+            return value
+        guess = nearest(value, _SEED_WORDS)
+        raise _Refused(f"did you mean {guess!r}? Else " if guess else "")
+    try:
+        pixels = np.array(value, dtype=float)
+    except (TypeError, ValueError):
+        raise _Refused from None
+    if pixels.ndim != 2 or pixels.shape[1] != 2 or not np.isfinite(pixels).all() or (pixels < 0).any():
+        raise _Refused
+    return np.rint(pixels).astype(int)
+
+
 _CLEANERS: dict[str, Callable[[Any], Any]] = {
     "int": _whole,
     "float": _number,
@@ -227,6 +265,9 @@ _CLEANERS: dict[str, Callable[[Any], Any]] = {
     "names": _names,
     "strs": _each(_text),
     "slices": _each(_slice),
+    "bool|int": _flag_or_whole,
+    "size": _size,
+    "seeds": _seeds,
 }
 
 
@@ -253,6 +294,7 @@ def from_text(row: Row, value: Any) -> Any:
         "bool",
         "axes",
         "int|axes-int",
+        "bool|int",
     ):
         return value
     words: dict[str, Any] = {"True": True, "False": False, "None": None, "NoneType": None}

@@ -339,3 +339,46 @@ def test_documentation_agrees_with_the_table():
     assert written == tool.render(), "run python tools/param_docs.py"
     for entry in params.rows():
         assert f"| `{entry.key}` |" in written
+
+
+def test_seeds_are_a_word_or_pixels(tmp_path):
+    p = CNMFParams(params_dict={"seed_method": [[3, 4], [5.0, 6.2]]})
+    assert p.init["seed_method"].tolist() == [[3, 4], [5, 6]]
+    again = CNMFParams()
+    again.change_params_from_json(p.to_json())
+    assert again == p and again.init["seed_method"].dtype.kind == "i"
+    p.change_params({"seed_method": "auto"})
+    assert p.init["seed_method"] == "auto"
+    for wrong in ("autmatic", [[1, 2, 3]], [4, 5], [[-1, 2]], [[np.nan, 1]], 7):
+        with pytest.raises(ParameterError, match="rows and columns"):
+            p.change_params({"seed_method": wrong})
+    with pytest.raises(ParameterError, match="did you mean 'auto'"):
+        p.change_params({"seed_method": "autmatic"})
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [(True, True), (np.bool_(False), False), (7, 7), (3.0, 3), (np.int64(2), 2)]
+)
+def test_optimize_g_is_a_flag_or_a_number_of_events(given, kept):
+    p = CNMFParams(params_dict={"optimize_g": given})
+    assert p.temporal["optimize_g"] == kept and type(p.temporal["optimize_g"]) is type(kept)
+    for wrong in (-1, 0.5, "yes"):
+        with pytest.raises(ParameterError, match="optimize_g"):
+            p.change_params({"optimize_g": wrong})
+
+
+def test_memory_limit_is_a_size():
+    p = CNMFParams()
+    assert p.patch["memory_limit"] is None
+    for size in (500_000_000, "2GB", "750 mb"):
+        p.change_params({"memory_limit": size})
+        assert p.patch["memory_limit"] == size
+    for wrong in (0, -5, "two", "2XB", True):
+        with pytest.raises(ParameterError, match="memory_limit"):
+            p.change_params({"memory_limit": wrong})
+
+
+def test_a_method_that_does_not_exist_is_not_offered():
+    assert "debug" not in params.row("temporal", "method_deconvolution").choices
+    with pytest.raises(ParameterError, match="'debug'"):
+        CNMFParams(params_dict={"method_deconvolution": "debug"})

@@ -71,6 +71,9 @@ def _kind(entry: Row) -> str:
         "strs": "texts",
         "names": "file(s)",
         "dict": "dictionary",
+        "bool|int": "True/False, or whole number",
+        "size": "bytes, or text",
+        "seeds": "word, or rows and columns",
     }
     kind = entry.kind.rstrip("?")
     text = ", ".join(f"`{choice!r}`" for choice in entry.choices) if entry.choices else names.get(kind, kind)
