@@ -353,7 +353,7 @@ def test_seeds_are_a_word_or_pixels(tmp_path):
         with pytest.raises(ParameterError, match="rows and columns"):
             p.change_params({"seed_method": wrong})
     with pytest.raises(ParameterError, match="did you mean 'auto'"):
-        p.change_params({"seed_method": "autmatic"})
+        p.change_params({"seed_method": "atuo"})
 
 
 @pytest.mark.parametrize(
