@@ -16,6 +16,8 @@ __all__ = ["MEMORY_VARIABLE", "frame_blocks", "memory_budget", "pixel_blocks"]
 MEMORY_VARIABLE = "CNMF_ENGINE_MEMORY"
 # A stage holds a few arrays of the block's size at once, and the notebook's own arrays need room too.
 _DEFAULT_FRACTION = 0.25
+# Larger blocks than this make no stage faster; they only take memory from everything else.
+_LARGEST_DEFAULT = 256 * 2**20
 _SMALLEST_BUDGET = 16 * 2**20
 _UNITS = {"": 1, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:I?B)?\s*$", re.IGNORECASE)
@@ -31,7 +33,7 @@ def memory_budget(memory_limit: int | float | str | None = None) -> int:
     memory_limit : int, float or str, optional
         Bytes, or text such as ``'500MB'`` or ``'2GB'`` (steps of 1024). Without it the environment
         variable ``CNMF_ENGINE_MEMORY`` is asked, in the same wording; without that it is a quarter of the
-        memory that is free now.
+        memory that is free now, at most 256 MB: larger blocks make nothing faster.
 
     Returns
     -------
@@ -48,11 +50,12 @@ def memory_budget(memory_limit: int | float | str | None = None) -> int:
     from_environment = os.environ.get(MEMORY_VARIABLE, "").strip()
     if from_environment:
         return _parse_size(from_environment, f"the environment variable {MEMORY_VARIABLE}")
-    return max(int(_DEFAULT_FRACTION * _free_memory()), _SMALLEST_BUDGET)
+    free = int(_DEFAULT_FRACTION * _free_memory())
+    return min(max(free, _SMALLEST_BUDGET), _LARGEST_DEFAULT)
 
 
 def frame_blocks(
-    n_frames: int, bytes_per_frame: float, budget: int | float | str | None = None
+    n_frames: int, bytes_per_frame: float, budget: int | float | str | None = None, *, multiple: int = 1
 ) -> list[slice]:
     """
     Cut a movie into consecutive blocks of frames that fit a budget.
@@ -65,13 +68,16 @@ def frame_blocks(
         What one frame costs in the stage that asks, all its copies together.
     budget : int, float or str, optional
         Bytes a block may cost, see `memory_budget`.
+    multiple : int
+        Blocks start at multiples of this.
 
     Returns
     -------
     list of slice
-        Blocks of nearly equal length (never shorter than one frame), in order; empty for no frames.
+        Blocks of nearly equal length (never shorter than `multiple`, but for the last), in order; empty for
+        no frames.
     """
-    return _equal_blocks(n_frames, bytes_per_frame, budget, multiple=1)
+    return _equal_blocks(n_frames, bytes_per_frame, budget, multiple=max(int(multiple), 1))
 
 
 def pixel_blocks(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from .errors import InputError, explain
+from .threads import map_threads, thread_count
 
 __all__ = ["filter_frames", "gaussian_kernel", "mean_centred_kernel", "motion_kernel"]
 
 _BORDERS = ("replicate", "reflect", "constant")
+# From so many taps on OpenCV filters by Fourier transform; above the second number that is faster indeed.
+_FOURIER_TAPS, _MOST_TAPS = 130, 600
 
 
 def _profile(sigma: float, half: int) -> np.ndarray:
@@ -131,40 +133,69 @@ def filter_frames(
     out : ndarray of shape (T, d1, d2), float32, optional
         Where to write; may be `frames` itself.
     n_threads : int, optional
-        Threads over frames; all CPUs if None. The result doesn't depend on it.
+        Threads over frames, see `cnmf_engine.threads.thread_count`. The result doesn't depend on it.
 
     Returns
     -------
     ndarray, float32
         Filtered frames, shape of `frames`.
     """
-    import cv2
-
     if border not in _BORDERS:
         raise InputError(explain(f"a border out of {_BORDERS}", f"{border!r}", "use one of them"))
-    mode = {
-        "replicate": cv2.BORDER_REPLICATE,
-        "reflect": cv2.BORDER_REFLECT,
-        "constant": cv2.BORDER_CONSTANT,
-    }[border]
     single = frames.ndim == 2
     stack = frames[None] if single else frames
     if out is None:
         out = np.empty(stack.shape, dtype=np.float32)
     elif single:
         out = out[None]
+    correlate = _correlator(kernel, border)
 
     def run(chunk: range) -> None:
         for t in chunk:
-            image = np.ascontiguousarray(stack[t], dtype=np.float32)
-            out[t] = cv2.filter2D(image, cv2.CV_32F, kernel, borderType=mode)
+            out[t] = correlate(np.ascontiguousarray(stack[t], dtype=np.float32))
 
     n_frames = len(stack)
-    n_threads = max(1, min(n_threads or os.cpu_count() or 1, n_frames // 16))
-    if n_threads == 1:
-        run(range(n_frames))
-    else:
-        step = -(-n_frames // n_threads)
-        with ThreadPoolExecutor(n_threads) as pool:
-            list(pool.map(run, [range(i, min(i + step, n_frames)) for i in range(0, n_frames, step)]))
+    n_threads = max(1, min(thread_count(n_threads), n_frames // 16))
+    step = -(-n_frames // n_threads) if n_frames else 1
+    for _ in map_threads(
+        run, [range(i, min(i + step, n_frames)) for i in range(0, n_frames, step)], n_threads
+    ):
+        pass
     return out[0] if single else out
+
+
+def _correlator(kernel: np.ndarray, border: str) -> Callable[[np.ndarray], np.ndarray]:
+    """
+    Choose how an image is correlated with a kernel.
+
+    OpenCV turns to Fourier transforms from 130 taps on, which for kernels of a cell's size takes several
+    times as long as the plain sum. So these are applied a few rows at a time.
+    """
+    import cv2
+
+    mode = {
+        "replicate": cv2.BORDER_REPLICATE,
+        "reflect": cv2.BORDER_REFLECT,
+        "constant": cv2.BORDER_CONSTANT,
+    }[border]
+    height, width = kernel.shape
+    if kernel.size < _FOURIER_TAPS or width >= _FOURIER_TAPS or np.count_nonzero(kernel) > _MOST_TAPS:
+        return lambda image: cv2.filter2D(image, cv2.CV_32F, kernel, borderType=mode)
+    n_bands = -(-kernel.size // (_FOURIER_TAPS - width))
+    edges = np.linspace(0, height, n_bands + 1).astype(int)
+    bands = [(int(start), kernel[start:stop]) for start, stop in pairwise(edges) if stop > start]
+    top, left = height // 2, width // 2
+
+    def correlate(image: np.ndarray) -> np.ndarray:
+        rows, columns = image.shape
+        padded = cv2.copyMakeBorder(image, top, top, left, left, mode)
+        total = None
+        for first, band in bands:
+            part = cv2.filter2D(
+                padded[first : first + rows + len(band) - 1], cv2.CV_32F, band, anchor=(left, 0)
+            )
+            part = part[:rows, left : left + columns]
+            total = part if total is None else cv2.add(total, part)
+        return total
+
+    return correlate

@@ -96,10 +96,14 @@ def pixel_noise(
         return np.zeros(lead, dtype=np.float32)
     first, last = np.flatnonzero(band)[[0, -1]]
     out = np.empty(len(flat), dtype=np.float32)
-    step = max(1, 2**21 // T)  # blocks that stay in the processor's cache
+    step = max(1, 2**18 // T)  # blocks that stay in the processor's cache
     for i in range(0, len(flat), step):
         spectrum = rfft(np.asarray(flat[i : i + step], dtype=np.float32), axis=-1)[:, first : last + 1]
-        out[i : i + step] = _average((spectrum.real**2 + spectrum.imag**2) / T, noise_method)
+        parts = spectrum.view(spectrum.real.dtype)
+        if noise_method == "mean":
+            out[i : i + step] = np.sqrt(np.einsum("ij,ij->i", parts, parts) / (T * spectrum.shape[1]))
+        else:
+            out[i : i + step] = _average((spectrum.real**2 + spectrum.imag**2) / T, noise_method)
     return out.reshape(lead)
 
 

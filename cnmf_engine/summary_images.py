@@ -1,21 +1,24 @@
 """
 Images that summarise a movie: correlation of neighbouring pixels and peak-to-noise ratio.
 
-The movie is read in tiles (a square of pixels, every frame), so that memory depends on the tile and
-not on the field of view, and on a memory map of order C each tile is read contiguously.
+The movie is read in blocks, so that memory depends on their size and not on its length, and each is read
+along the grain, whether frames or time series lie together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import ndimage
 
+from .blocks import memory_budget
 from .errors import InputError, explain
-from .filters import filter_frames, gaussian_kernel, mean_centred_kernel
-from .noise import pixel_noise
+from .filters import gaussian_kernel, mean_centred_kernel
+from .io.regions import GROUP, read_blocks, typical_frame
+from .neighbours import N_SUMS, Sums, add_products, neighbour_correlation, standardise
+from .threads import map_threads, thread_count
 
 __all__ = [
     "CorrelationPNR",
@@ -24,17 +27,13 @@ __all__ = [
     "local_correlations_fft",
     "max_correlation_image",
     "neighbour_correlation",
+    "standardise",
 ]
 
-#: Steps to the neighbours that lie after a pixel; the four before it follow by symmetry.
-_HALF_8 = ((0, 1), (1, 0), (1, 1), (1, -1))
-_HALF_4 = ((0, 1), (1, 0))
-
-#: Values of one tile of the movie, all frames; 16 million float32 are 64 MB.
-_TILE_VALUES = 2**24
-
-#: Samples below this many noise levels don't count towards the correlation image.
-_SIGNAL_LEVEL = 3.0
+# Frames that a thread works on at once.
+_MOST_FRAMES = 4 * GROUP
+#: A standard deviation up to this part of a pixel's brightness is rounding.
+_ROUNDING = 1e-6
 
 
 class CorrelationPNR(NamedTuple):
@@ -44,32 +43,10 @@ class CorrelationPNR(NamedTuple):
     pnr: np.ndarray
 
 
-class _Tile(NamedTuple):
-    """Part of the image to compute, the larger part it needs, and where the first lies in the second."""
-
-    inner: tuple[slice, slice]
-    outer: tuple[slice, slice]
-    crop: tuple[slice, slice]
-
-
-def _tiles(shape: tuple[int, int, int], halo: int) -> Iterator[_Tile]:
-    """Cut an image of a ``(T, d1, d2)`` movie into tiles whose outer parts hold `_TILE_VALUES` at most."""
-    T, d1, d2 = shape
-    side = max(16, int((_TILE_VALUES / max(T, 1)) ** 0.5) - 2 * halo)
-    for r in range(0, d1, side):
-        for c in range(0, d2, side):
-            inner = slice(r, min(r + side, d1)), slice(c, min(c + side, d2))
-            outer = tuple(
-                slice(max(i.start - halo, 0), min(i.stop + halo, d)) for i, d in zip(inner, (d1, d2))
-            )
-            crop = tuple(slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer))
-            yield _Tile(inner, outer, crop)
-
-
-def _frames_first(Y: np.ndarray, swap_dim: bool) -> np.ndarray:
+def _frames_first(Y: Any, swap_dim: bool) -> Any:
     """View of the movie as ``(T, d1, d2)``; InputError unless it has three axes and a frame."""
-    movie = np.asanyarray(Y)
-    if movie.ndim != 3 or 0 in movie.shape:
+    movie = Y if hasattr(Y, "shape") and hasattr(Y, "dtype") else np.asanyarray(Y)
+    if len(movie.shape) != 3 or 0 in movie.shape:
         raise InputError(
             explain(
                 "a movie with three axes (frames, rows, columns), none of them empty",
@@ -77,53 +54,18 @@ def _frames_first(Y: np.ndarray, swap_dim: bool) -> np.ndarray:
                 "pass the whole movie; a single image has no correlation over time",
             )
         )
-    return np.moveaxis(movie, -1, 0) if swap_dim else movie
-
-
-def standardise(traces: np.ndarray, spread: np.ndarray | None = None) -> np.ndarray:
-    """z-score traces over the last axis in place; constant or NaN traces become 0."""
-    traces -= traces.mean(axis=-1, keepdims=True, dtype=np.float64).astype(np.float32)
-    std = np.sqrt(np.einsum("...t,...t->...", traces, traces) / traces.shape[-1])
-    # A pixel that varies by rounding only is constant: its correlation would be noise of the arithmetic.
-    floor = 1e-6 * (np.abs(spread) if spread is not None else 0)
-    good = np.isfinite(std) & (std > floor)
-    traces *= np.where(good, 1 / np.where(good, std, 1), 0)[..., None].astype(np.float32)
-    if not good.all():
-        traces[~good] = 0
-    return traces
-
-
-def neighbour_correlation(Z: np.ndarray, eight_neighbours: bool = True) -> np.ndarray:
-    """
-    Mean correlation of each pixel with its neighbours inside the image.
-
-    Parameters
-    ----------
-    Z : ndarray of shape (d1, d2, T), float32
-        Traces with mean 0 and standard deviation 1 (or 0 for pixels that don't count).
-    eight_neighbours : bool
-        Eight neighbours or the four that share an edge.
-
-    Returns
-    -------
-    ndarray of shape (d1, d2), float64
-        Mean of the correlations; a corner pixel has three (two) neighbours, an edge pixel five (three).
-    """
-    d1, d2, T = Z.shape
-    total = np.zeros((d1, d2))
-    count = np.zeros((d1, d2))
-    for dr, dc in _HALF_8 if eight_neighbours else _HALF_4:
-        here = slice(0, d1 - dr), slice(max(-dc, 0), d2 - max(dc, 0))
-        there = slice(dr, d1), slice(max(dc, 0), d2 - max(-dc, 0))
-        product = np.einsum("ijt,ijt->ij", Z[here], Z[there]) / T
-        for part in (here, there):
-            total[part] += product
-            count[part] += 1
-    return total / np.maximum(count, 1)
+    if swap_dim:
+        return np.moveaxis(np.asarray(movie), -1, 0)
+    return np.asarray(movie) if isinstance(movie, np.ndarray) else movie
 
 
 def local_correlations(
-    Y: np.ndarray, eight_neighbours: bool = True, swap_dim: bool = True, order_mean: int = 1
+    Y: np.ndarray,
+    eight_neighbours: bool = True,
+    swap_dim: bool = True,
+    order_mean: int = 1,
+    memory_limit: int | float | str | None = None,
+    n_threads: int | None = None,
 ) -> np.ndarray:
     """
     Correlation of each pixel's trace with those of its neighbours, averaged.
@@ -138,6 +80,10 @@ def local_correlations(
         Whether time is the last axis (CaImAn's default); lessons pass False.
     order_mean : int
         Only 1, the arithmetic mean, is defined for correlations of either sign.
+    memory_limit : int, float or str, optional
+        Bytes to hold at once, see `cnmf_engine.blocks.memory_budget`.
+    n_threads : int, optional
+        See `cnmf_engine.threads.thread_count`; the image doesn't depend on it.
 
     Returns
     -------
@@ -161,12 +107,36 @@ def local_correlations(
     if order_mean != 1:
         raise InputError(explain("order_mean = 1", f"{order_mean!r}", "leave order_mean out"))
     movie = _frames_first(Y, swap_dim)
-    out = np.empty(movie.shape[1:], dtype=np.float64)
-    for tile in _tiles(movie.shape, halo=1):
-        traces = np.array(movie[(slice(None), *tile.outer)].transpose(1, 2, 0), dtype=np.float32, order="C")
-        level = np.abs(traces).max(axis=-1)
-        out[tile.inner] = neighbour_correlation(standardise(traces, level), eight_neighbours)[tile.crop]
-    return out
+    return _correlations(movie, [slice(0, len(movie))], eight_neighbours, memory_limit, n_threads)[0]
+
+
+def _correlations(
+    movie: Any,
+    spans: Sequence[slice],
+    eight_neighbours: bool,
+    memory_limit: int | float | str | None,
+    n_threads: int | None,
+) -> list[np.ndarray]:
+    """Local correlations over each of several spans of frames."""
+    n_threads, dims, budget = thread_count(n_threads), movie.shape[1:], memory_budget(memory_limit)
+    images = []
+    for span in spans:
+        level, sums = typical_frame(movie, span), Sums(dims)
+        for _, frames in read_blocks(movie, span, budget // 2, n_threads):
+            work = partial(_count, level)
+            parts = [frames[at : at + _MOST_FRAMES] for at in range(0, len(frames), _MOST_FRAMES)]
+            sums.add(map_threads(work, parts, n_threads))
+        brightness = np.abs(level + sums.mean)
+        images.append(sums.correlation(eight_neighbours, np.nan_to_num(_ROUNDING * brightness)))
+    return images
+
+
+def _count(level: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, int]:
+    """Give sums over a block of frames, which is overwritten, and their number."""
+    frames -= level
+    sums = np.zeros((N_SUMS, *level.shape))
+    add_products(frames, sums)
+    return sums, len(frames)
 
 
 def local_correlations_fft(
@@ -175,6 +145,8 @@ def local_correlations_fft(
     swap_dim: bool = True,
     opencv: bool = True,
     rolling_window: int | None = None,
+    memory_limit: int | float | str | None = None,
+    n_threads: int | None = None,
 ) -> np.ndarray:
     """
     Compute the image of `local_correlations` under CaImAn's second name for it, in float32.
@@ -187,6 +159,8 @@ def local_correlations_fft(
         Accepted for compatibility; no meaning here.
     rolling_window : int, optional
         Accepted for compatibility; must be None.
+    memory_limit, n_threads
+        As in `local_correlations`.
 
     Returns
     -------
@@ -206,11 +180,17 @@ def local_correlations_fft(
                 "use max_correlation_image(Y, bin_size=...) for correlations over time bins",
             )
         )
-    return local_correlations(Y, eight_neighbours, swap_dim).astype(np.float32)
+    image = local_correlations(Y, eight_neighbours, swap_dim, memory_limit=memory_limit, n_threads=n_threads)
+    return image.astype(np.float32)
 
 
 def max_correlation_image(
-    Y: np.ndarray, bin_size: int = 1000, eight_neighbours: bool = True, swap_dim: bool = True
+    Y: np.ndarray,
+    bin_size: int = 1000,
+    eight_neighbours: bool = True,
+    swap_dim: bool = True,
+    memory_limit: int | float | str | None = None,
+    n_threads: int | None = None,
 ) -> np.ndarray:
     """
     Maximum over time bins of the local correlation image.
@@ -221,6 +201,8 @@ def max_correlation_image(
         As in `local_correlations`.
     bin_size : int
         Frames in a bin, about: the movie is cut into bins of equal length.
+    memory_limit, n_threads
+        As in `local_correlations`.
 
     Returns
     -------
@@ -229,15 +211,10 @@ def max_correlation_image(
     """
     movie = _frames_first(Y, swap_dim)
     n_bins = max(1, round(len(movie) / bin_size))
-    edges = np.linspace(0, len(movie), n_bins + 1).astype(int)
-    images = (
-        local_correlations(movie[start:stop], eight_neighbours, swap_dim=False)
-        for start, stop in zip(edges[:-1], edges[1:])
-    )
-    out = next(images)
-    for image in images:
-        np.maximum(out, image, out=out)
-    return out.astype(np.float32)
+    edges = np.linspace(0, len(movie), n_bins + 1).astype(int).tolist()
+    spans = [slice(start, stop) for start, stop in zip(edges[:-1], edges[1:])]
+    images = _correlations(movie, spans, eight_neighbours, memory_limit, n_threads)
+    return np.maximum.reduce(images).astype(np.float32)
 
 
 def _kernel(gSig, center_psf: bool, background_filter: str) -> np.ndarray | None:
@@ -262,6 +239,8 @@ def correlation_pnr(
     center_psf: bool = True,
     swap_dim: bool = True,
     background_filter: str = "disk",
+    memory_limit: int | float | str | None = None,
+    n_threads: int | None = None,
 ) -> CorrelationPNR:
     """
     Correlation image and peak-to-noise ratio of the filtered movie.
@@ -282,6 +261,8 @@ def correlation_pnr(
         Whether time is the last axis (CaImAn's default); lessons pass False.
     background_filter : {'disk', 'box'}
         Where the zero-mean kernel takes its mean.
+    memory_limit, n_threads
+        As in `local_correlations`.
 
     Returns
     -------
@@ -299,74 +280,8 @@ def correlation_pnr(
     ----------
     Zhou et al. 2018, eLife 7:e28728, Methods, 'Initialization of A and C'.
     """
+    from .peak_noise import filtered_images
+
     movie = _frames_first(Y, swap_dim)
     kernel = _kernel(gSig, center_psf, background_filter)
-    cn = np.empty(movie.shape[1:], dtype=np.float32)
-    pnr = np.empty(movie.shape[1:], dtype=np.float32)
-    halo = 1 + (0 if kernel is None else max(kernel.shape) // 2)
-    for tile in _tiles(movie.shape, halo):
-        frames = np.array(movie[(slice(None), *tile.outer)], dtype=np.float32)
-        incomplete = _fill_nan(frames)
-        level = np.abs(frames).max(axis=0)
-        level[incomplete] = np.inf  # no noise is above the floor then, so both images are 0 there
-        if kernel is not None:
-            filter_frames(frames, kernel, out=frames)
-        traces = np.ascontiguousarray(frames.transpose(1, 2, 0))
-        del frames
-        tile_cn, tile_pnr = pnr_and_correlation(traces, signal_level=_SIGNAL_LEVEL, level=level)
-        cn[tile.inner], pnr[tile.inner] = tile_cn[tile.crop], tile_pnr[tile.crop]
-    return CorrelationPNR(cn, pnr)
-
-
-def _fill_nan(frames: np.ndarray) -> np.ndarray:
-    """
-    Fill what is missing in place, or the filter would spread NaN over the image; return incomplete pixels.
-
-    Incomplete pixels take the values of the nearest complete one: a constant instead would make an edge that
-    lights up whenever the background does. Frames without any value take the mean.
-    """
-    missing = np.isnan(frames)
-    seen = ~missing.all(axis=(1, 2))
-    incomplete = missing[seen].any(axis=0)
-    if not seen.any() or incomplete.all():
-        frames[:] = 0
-        return np.ones_like(incomplete)
-    if incomplete.any():
-        rows, columns = ndimage.distance_transform_edt(
-            incomplete, return_distances=False, return_indices=True
-        )
-        frames[:, incomplete] = frames[:, rows[incomplete], columns[incomplete]]
-    if not seen.all():
-        frames[~seen] = frames[seen].mean(axis=0)
-    return incomplete
-
-
-def pnr_and_correlation(
-    traces: np.ndarray, signal_level: float, level: np.ndarray | None = None
-) -> CorrelationPNR:
-    """
-    PNR and local correlation of traces that are filtered already.
-
-    Parameters
-    ----------
-    traces : ndarray of shape (d1, d2, T), float32
-        Filtered traces; overwritten.
-    signal_level : float
-        Samples below this many noise levels are set to 0 before they are correlated.
-    level : ndarray of shape (d1, d2), optional
-        Brightness of the unfiltered movie: a noise below one millionth of it is rounding.
-
-    Returns
-    -------
-    CorrelationPNR
-        The two images, float32.
-    """
-    traces -= traces.mean(axis=-1, keepdims=True, dtype=np.float64).astype(np.float32)
-    noise = pixel_noise(traces)
-    good = noise > (1e-6 * level if level is not None else 0)
-    safe = np.where(good, noise, 1)
-    pnr = np.where(good, np.maximum(traces.max(axis=-1) / safe, 0), 0)
-    traces[~good] = 0
-    traces[traces < signal_level * safe[..., None]] = 0
-    cn = neighbour_correlation(standardise(traces))
-    return CorrelationPNR(cn.astype(np.float32), pnr.astype(np.float32))
+    return CorrelationPNR(*filtered_images(movie, kernel, memory_limit, n_threads))

@@ -3,10 +3,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from scipy.ndimage import correlate
 from synthetic import make_scene
 
 from cnmf_engine import summary_images
 from cnmf_engine.errors import InputError
+from cnmf_engine.filters import mean_centred_kernel
+from cnmf_engine.noise import pixel_noise
 from cnmf_engine.summary_images import (
     correlation_pnr,
     local_correlations,
@@ -96,15 +99,63 @@ def test_bright_offset_does_not_cost_accuracy(rng):
     np.testing.assert_allclose(image, slow_correlations(movie, EIGHT), atol=1e-3)
 
 
-def test_tiles_do_not_change_the_images(rng, monkeypatch):
+@pytest.mark.parametrize("limit", ["100KB", "400KB", "10MB"])
+def test_blocks_do_not_change_the_images(limit):
     movie = make_scene((45, 52), T=60).movie
     whole = local_correlations(movie, swap_dim=False), *correlation_pnr(movie, gSig=2, swap_dim=False)
-    monkeypatch.setattr(summary_images, "_TILE_VALUES", 60)
-    tiled = local_correlations(movie, swap_dim=False), *correlation_pnr(movie, gSig=2, swap_dim=False)
-    for a, b, tolerance in zip(whole, tiled, (1e-6, 5e-3, 1e-3)):
-        np.testing.assert_allclose(b, a, atol=tolerance)
-        # Samples at the very threshold may fall to either side of it; all others agree to rounding.
-        assert np.median(np.abs(a - b)) < 1e-6
+    options = {"swap_dim": False, "memory_limit": limit}
+    blockwise = local_correlations(movie, **options), *correlation_pnr(movie, gSig=2, **options)
+    for a, b in zip(whole, blockwise):
+        np.testing.assert_allclose(b, a, rtol=2e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("T", [200, 3300])
+def test_images_are_the_same_for_any_number_of_threads(rng, T):
+    movie = correlated_movie(rng, T=T, dims=(17, 19))
+    for n_threads in (2, 3):
+        for name, options in {"local_correlations": {}, "correlation_pnr": {"gSig": 2}}.items():
+            function, options = getattr(summary_images, name), options | {"swap_dim": False}
+            one, many = (function(movie, n_threads=n, **options) for n in (1, n_threads))
+            np.testing.assert_array_equal(many, one)
+
+
+def slow_pnr(movie, gSig):
+    """Correlation and peak-to-noise ratio by their definition, with all frames held in float64."""
+    kernel = mean_centred_kernel(gSig).astype(float)
+    filtered = np.stack([correlate(frame.astype(float), kernel, mode="nearest") for frame in movie])
+    filtered -= filtered.mean(axis=0)
+    noise = pixel_noise(np.ascontiguousarray(filtered.transpose(1, 2, 0)))
+    signal = np.where(filtered < 3 * noise, 0, filtered)
+    return slow_correlations(signal, EIGHT), np.maximum(filtered.max(axis=0) / noise, 0)
+
+
+@pytest.mark.parametrize("kind", ["frames", "series", "short"])
+def test_images_of_a_long_recording_are_those_of_the_definition(rng, kind):
+    """Above 3,072 frames another way is taken: everything but the noise is found while frames pass by."""
+    dims, T = (12, 15), 600 if kind == "short" else 3500
+    movie = rng.normal(300, 6, size=(T, *dims))
+    movie[rng.random(T) < 0.02, 4:8, 5:10] += 60
+    movie = movie.astype(np.float32)
+    given = np.asfortranarray(movie) if kind == "series" else movie
+    cn, pnr = correlation_pnr(given, gSig=2, swap_dim=False, memory_limit="200KB")
+    expected_cn, expected_pnr = slow_pnr(movie, 2)
+    np.testing.assert_allclose(pnr, expected_pnr, rtol=2e-5)
+    assert np.median(np.abs(cn - expected_cn)) < 1e-5
+    # A sample at the very threshold may fall to either side of it.
+    np.testing.assert_allclose(cn, expected_cn, atol=0.02)
+
+
+def test_missing_values_of_a_long_recording_leave_the_rest_alone(rng):
+    movie = rng.normal(300, 6, size=(3200, 30, 32)).astype(np.float32)
+    movie[::150, 13:17, 14:18] += 80
+    whole = correlation_pnr(movie, gSig=2, swap_dim=False)
+    movie[:, :2] = movie[77] = np.nan
+    cn, pnr = correlation_pnr(movie, gSig=2, swap_dim=False)
+    assert not cn[:2].any()
+    assert not pnr[:2].any()
+    np.testing.assert_allclose(pnr[10:], whole.pnr[10:], rtol=0.05)
+    np.testing.assert_allclose(cn[10:], whole.cn[10:], atol=0.05)
+    assert local_correlations(movie, swap_dim=False).shape == (30, 32)
 
 
 def test_view_of_an_order_c_memory_map_gives_the_same_images(tmp_path):
