@@ -160,6 +160,12 @@ def join(first: Estimates, second: Estimates) -> dict[str, Any]:
         one, two = getattr(first, name), getattr(second, name)
         if have[name] == 1:
             result[name] = sparse.hstack([one, two], format="csc")
+        elif name == "g":
+            # Traces of different order: a coefficient that isn't there is 0.
+            order = max(np.shape(one)[1], np.shape(two)[1])
+            result[name] = np.concatenate(
+                [np.pad(part, ((0, 0), (0, order - np.shape(part)[1]))) for part in (one, two)]
+            )
         else:
             result[name] = np.concatenate([np.asarray(one), np.asarray(two)])
     return result

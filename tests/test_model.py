@@ -7,7 +7,7 @@ import tifffile
 from synthetic import explained, flatten, make_scene
 
 from cnmf_engine.cluster import Workers
-from cnmf_engine.cnmf import model as model_module
+from cnmf_engine.cnmf import boxes as boxes_module
 from cnmf_engine.cnmf.background import reconstruct_background
 from cnmf_engine.cnmf.model import CNMF
 from cnmf_engine.errors import InputError, ParameterError
@@ -314,7 +314,7 @@ def test_what_the_engine_does_not_have_is_refused_before_any_work(scene, monkeyp
     def refuse(*_, **__):
         raise AssertionError("started before the parameters were checked")
 
-    monkeypatch.setattr(model_module, "initialize", refuse)
+    monkeypatch.setattr(boxes_module, "initialize", refuse)
     with pytest.raises(ParameterError, match=text):
         fitted(scene.movie, **patches | change)
 
@@ -337,9 +337,9 @@ def test_the_last_deconvolution_can_be_another(scene, change, patches):
         assert np.corrcoef(mine, before)[0, 1] > 0.9
 
 
-def test_starting_values_are_refused():
-    with pytest.raises(ParameterError, match="Ain"):
-        CNMF(1, params=CNMFParams(params_dict=SCENE), Ain=np.zeros((5, 1)))
+def test_a_low_rank_start_of_the_background_is_refused():
+    with pytest.raises(ParameterError, match="b_in"):
+        CNMF(1, params=CNMFParams(params_dict=SCENE), b_in=np.zeros((5, 1)))
 
 
 @pytest.mark.parametrize(
@@ -365,8 +365,9 @@ def test_a_second_fit_leaves_nothing_of_the_first(scene):
     assert not after.merged_ROIs
 
 
-def test_border_is_left_out_of_patches(scene):
-    estimates = fitted(scene.movie, border_pix=4, **PATCHES).estimates
+@pytest.mark.parametrize("changes", [{}, PATCHES], ids=["plain", "patched"])
+def test_no_component_reaches_into_the_border(scene, changes):
+    estimates = fitted(scene.movie, border_pix=4, **changes).estimates
     whole(estimates, scene.dims, 300)
     image = np.asarray(estimates.A.sum(axis=1)).reshape(scene.dims, order="F")
     assert image.any()

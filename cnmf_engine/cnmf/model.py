@@ -1,39 +1,48 @@
 """
 The class that runs CNMF-E with CaImAn's interface.
 
-This is the only module that unpacks parameters; the stages below it take arrays and keywords.
+What it asks of the stages stands in `settings`; the stages below take arrays and keywords.
 """
 
 from __future__ import annotations
 
+import copy
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from ..cluster import map_ordered
+from ..blocks import MEMORY_VARIABLE, _free_memory, memory_budget
+from ..cluster import map_ordered, shares_memory
 from ..errors import InputError, ParameterError, explain
-from .background import RingModel, fit_ring_movie
-from .deconvolution import check_method
-from .geometry import Box, read_box
-from .initialization import Initialized, initialize
-from .merging import merge_components
-from .patches import centres_of_mass, combine_patches, patch_grid
-from .temporal import Traces
+from .background import RingModel
+from .boxes import BoxOfMovie, BoxTask, at_once, fit_box, movie_file
+from .finishing import deconvolve_all, log_nothing, merge_all, store
+from .geometry import Box
+from .initialization import Initialized
+from .patches import combine_patches, patch_grid
+from .readout import read_out
+from .settings import (
+    check_parameters,
+    final_options,
+    ring_options,
+    search_options,
+    update_options,
+)
+from .starting import Start, given_first, log_silent_seeds
 
 __all__ = ["CNMF"]
 
 log = logging.getLogger("caiman")
 
 _WHOLE = (slice(None), slice(None))
-#: A patch whose values change less than this in all holds nothing.
-_MIN_VARIATION = 0.1
-#: Longest transient, in decay times of the indicator.
-_TRANSIENT = 20
 #: Keywords of the constructor that belong to the object, not to the parameters.
 _OWN = ("dview", "Ain", "Cin", "b_in", "f_in", "skip_refinement", "remove_very_bad_comps")
+#: Copies of its averaged movie that a patch holds while it is fitted.
+_COPIES = 3
 
 
 class CNMF:
@@ -46,8 +55,14 @@ class CNMF:
         Workers; kept in ``params.patch['n_processes']``. The pool itself is `dview`.
     dview : Workers, optional
         Pool from ``cm.cluster.setup_cluster``; None runs everything in this thread. The result is the same.
-    Ain, Cin, b_in, f_in : array, optional
-        Starting values; must be None in this version.
+    Ain : array or sparse matrix of shape (d, K), optional
+        Footprints to start from, as numbers or masks, pixels in Fortran order. They take the place of the
+        first search for cells; with ``init_iter`` above 1 more cells are sought in what they leave.
+        Components come out in this order, new ones behind them.
+    Cin : array, optional
+        Accepted and not used: traces are read from the movie anew.
+    b_in, f_in : array, optional
+        Low-rank background of two-photon data; must be None.
     params : CNMFParams, optional
         Parameters; shared with the caller, not copied. Without it they are made from the keywords.
     skip_refinement, remove_very_bad_comps : bool
@@ -76,17 +91,15 @@ class CNMF:
         from ..params import CNMFParams
 
         own = {name: keywords.pop(name, None) for name in _OWN}
-        given = [name for name in ("Ain", "Cin", "b_in", "f_in") if own[name] is not None]
+        given = [name for name in ("b_in", "f_in") if own[name] is not None]
         if given:
-            raise ParameterError(
-                explain(
-                    "no starting values", ", ".join(given), "leave them out; seeds are found from the movie"
-                )
-            )
+            fix = "leave them out: the ring model of the background needs no start"
+            raise ParameterError(explain("no low-rank background", ", ".join(given), fix))
         keywords.pop("deconv_flag", None)
         self.params = CNMFParams(**keywords) if params is None else params
         self.params.patch["n_processes"] = n_processes or 1
         self.dview = own["dview"]
+        self.Ain = own["Ain"]
         self.skip_refinement = bool(own["skip_refinement"])
         self.remove_very_bad_comps = bool(own["remove_very_bad_comps"])
         self.dims: tuple[int, int] | None = None
@@ -112,7 +125,8 @@ class CNMF:
         Raises
         ------
         InputError
-            If the movie doesn't have three axes, holds NaN, or is too small for the ring.
+            If the movie doesn't have three axes, holds NaN, or is too small for the ring; if footprints or
+            seeds don't lie in it.
         ParameterError
             If the parameters ask for what this engine doesn't have.
 
@@ -122,26 +136,114 @@ class CNMF:
         thresholds met, and ``estimates`` holds zero components.
         """
         images = self._checked(images, indices)
-        T, *dims = images.shape
-        self.dims = tuple(dims)
-        # A second fit must not keep the evaluation of the first.
-        self.estimates = type(self.estimates)(dims=self.dims)
-        self.params.data["dims"] = self.dims
-        self.params.online["init_batch"] = T
-        filename = getattr(images, "filename", None)
-        self.mmap_file = str(Path(filename)) if filename else None
+        start = Start.checked(images.shape[1:], self.Ain, self.params.init["seed_method"])
+        self._remember(images)
         patched = self.params.patch["rf"] is not None
-        boxes = self._boxes() if patched else [Box(0, dims[0], 0, dims[1])]
-        results = self._run_boxes(images, boxes, p=self.params.patch["p_patch"] if patched else None)
-        A, traces, sn = combine_patches(results, boxes, self.dims, T, self.params.patch["del_duplicates"])
+        boxes = self._boxes()
+        results = self._run_boxes(images, boxes, start, p=self.params.patch["p_patch"] if patched else None)
+        # Patches that know the same cells find the same cells: twins are no question of taste then.
+        single = self.params.patch["del_duplicates"] or start.known
+        samples = -(-len(images) // self.params.init["tsub"])
+        A, traces, sn = combine_patches(results, boxes, self.dims, samples, single)
         if patched:
-            A, traces = self._merge_all(A, traces)
-        if patched or self._beyond_search():
-            options = self._deconvolution() | self._finish()
-            traces = Traces.from_raw(traces.C + traces.YrA, **options, p=self._order())
-        background = self._background(images, A, traces.C)
-        self._store(A, traces, sn, background)
-        self._report(results)
+            A, traces, self.estimates.merged_ROIs = merge_all(A, traces, **self.params.merging)
+        if start.footprints is not None:
+            order = given_first(A, start.footprints)
+            A, traces = A[:, order], traces.take(order)
+        if start.seeds is not None:
+            log_silent_seeds(start.seeds, A, self.dims)
+        self._finish(images, A, traces.C, sn)
+        log.info("CNMF-E found %d components in %d patches", len(self.estimates.C), len(boxes))
+        if not (len(self.estimates.C) or start.known):
+            log_nothing(results, self.params.init)
+
+    def refit(self, images: np.ndarray, dview: Any = None) -> CNMF:
+        """
+        Update the accepted components over the whole field of view, with the ring background.
+
+        The background is fitted anew without the rejected components, then all footprints and traces are
+        updated once, traces are deconvolved, and the background is fitted to what came out. The field is
+        worked on in tiles, so that memory doesn't grow with it. (CaImAn's refit leaves the ring background
+        out, which makes it useless for one-photon data.)
+
+        Parameters
+        ----------
+        images : ndarray or memmap of shape (T, d1, d2)
+            The movie that was fitted.
+        dview : Workers, optional
+            Pool of workers; this object's own if None.
+
+        Returns
+        -------
+        CNMF
+            A new model with the same parameters; this one stays as it is. Components that were not accepted
+            are in its ``estimates.discarded_components``; ``estimates.idx_kept`` says which ones the others
+            were. It is not evaluated.
+
+        Raises
+        ------
+        InputError
+            If nothing was fitted, or the movie has another size.
+        """
+        from .._movie_access import check_movie
+        from .refit import refine
+
+        if self.estimates.A is None or self.estimates.C is None:
+            raise InputError(explain("a fitted model", "estimates without A and C", "call fit first"))
+        images = self._checked(images, _WHOLE)
+        check_movie(images, self.estimates.A.shape[0], self.estimates.C.shape[1])
+        new = CNMF(self.params.patch["n_processes"], params=self.params, dview=dview or self.dview)
+        new._remember(images)
+        old = copy.copy(self.estimates)
+        old.select_components(use_object=old.idx_components is not None)
+        A = sparse.csc_matrix(old.A)
+        sn = np.zeros(A.shape[0], np.float32) if old.sn is None else np.asarray(old.sn)
+        done = refine(
+            images,
+            A,
+            np.asarray(old.C, dtype=np.float32),
+            sn=sn,
+            tsub=self.params.init["tsub"],
+            **ring_options(self.params),
+            **update_options(self.params),
+            budget=new._budget(),
+            dview=new.dview,
+        )
+        alive = new._finish(images, done.A, done.C, sn)
+        kept = np.arange(A.shape[1]) if old.idx_kept is None else np.asarray(old.idx_kept)
+        new.estimates.idx_kept = kept[done.kept[alive]]
+        new.estimates.discarded_components = old.discarded_components
+        lost = np.setdiff1d(kept, new.estimates.idx_kept)
+        if len(lost):
+            log.warning("Nothing is left of %d components after the update: %s", len(lost), lost.tolist())
+        return new
+
+    def remove_components(self, ind_rm: Any) -> None:
+        """
+        Take components out for good.
+
+        Parameters
+        ----------
+        ind_rm : sequence of int or bool
+            Which.
+
+        Raises
+        ------
+        InputError
+            If an index doesn't exist.
+        """
+        self.estimates.remove_components(ind_rm)
+
+    def compute_residuals(self, Yr: np.ndarray) -> None:
+        """
+        Project onto each footprint what cells and background leave of the movie.
+
+        Parameters
+        ----------
+        Yr : ndarray or memmap of shape (d, T) or (T, d1, d2)
+            The movie.
+        """
+        self.estimates.compute_residuals(Yr)
 
     def save(self, filename: str | Path) -> str:
         """
@@ -171,158 +273,61 @@ class CNMF:
                     "reshape a memory map with Yr.T.reshape((T,) + dims, order='F')",
                 )
             )
-        _check_parameters(self.params)
+        check_parameters(self.params)
         return images[(slice(None), *indices)]
 
+    def _remember(self, images: np.ndarray) -> None:
+        """Note what the movie is; a second fit must not keep the evaluation of the first."""
+        T, *dims = images.shape
+        self.dims = tuple(dims)
+        self.estimates = type(self.estimates)(dims=self.dims)
+        self.params.data["dims"] = self.dims
+        self.params.online["init_batch"] = T
+        filename = getattr(images, "filename", None)
+        self.mmap_file = str(Path(filename)) if filename else None
+
     def _boxes(self) -> list[Box]:
+        """Patches, or the whole field less its border."""
         patch = self.params.patch
-        return patch_grid(self.dims, patch["rf"], patch["stride"], patch["border_pix"])
-
-    def _order(self) -> int:
-        return int(self.params.preprocess["p"])
-
-    def _finish(self) -> dict[str, Any]:
-        """Keywords of the last deconvolution alone: they are slow, or in units of finished traces."""
-        return {name: self.params.temporal[name] for name in ("method_deconvolution", "s_min", "optimize_g")}
-
-    def _beyond_search(self) -> bool:
-        """Whether the last deconvolution differs from those on the way."""
-        plain = {"method_deconvolution": "oasis", "s_min": None, "optimize_g": False}
-        return self._order() > 1 or (self._order() > 0 and self._finish() != plain)
-
-    def _deconvolution(self) -> dict[str, Any]:
-        temporal = self.params.temporal
-        names = ("bas_nonneg", "noise_method", "lags", "fudge_factor")
-        options = {name: temporal[name] for name in names}
-        return options | {"noise_range": tuple(temporal["noise_range"])}
-
-    def _options(self, p: int | None) -> dict[str, Any]:
-        """Keywords of `initialize`."""
-        init, merging, preprocess = self.params.init, self.params.merging, self.params.preprocess
-        names = (
-            "min_corr",
-            "min_pnr",
-            "K",
-            "tsub",
-            "ssub",
-            "ssub_B",
-            "ring_size_factor",
-            "init_iter",
-            "center_psf",
+        # A patch as large as the field is the field.
+        rf = patch["rf"] if patch["rf"] is not None else max(self.dims)
+        return patch_grid(
+            self.dims, rf, patch["stride"] if patch["rf"] is not None else 0, patch["border_pix"]
         )
-        # A transient is over after some twenty decay times; what changes more slowly is background.
-        window = round(_TRANSIENT * self.params.data["decay_time"] * self.params.data["fr"])
-        noise = {name: preprocess[name] for name in ("noise_method", "max_num_samples_fft")}
-        return {
-            **{name: init[name] for name in names},
-            "center_psf": init["center_psf"],
-            "gSig": float(np.ravel(init["gSig"])[0]),
-            "gSiz": int(np.ravel(init["gSiz"])[0]),
-            "merge_thr": merging["merge_thr"],
-            "do_merge": merging["do_merge"],
-            "nrgthr": self.params.spatial["nrgthr"],
-            # Rise and decay come last: on the way, traces change too much for two time constants.
-            "p": min(self._order() if p is None else p, 1),
-            "window": max(window, 3),
-            "noise": noise | {"noise_range": tuple(preprocess["noise_range"])},
-            **self._deconvolution(),
-        }
 
-    def _run_boxes(self, images, boxes: list[Box], p: int | None) -> list[Initialized | None]:
+    def _budget(self) -> int:
+        """Bytes that the fit may hold at once: what somebody said, else half of what is free."""
+        limit = self.params.patch["memory_limit"]
+        if limit is None and not os.environ.get(MEMORY_VARIABLE, "").strip():
+            return _free_memory() // 2
+        return memory_budget(limit)
+
+    def _run_boxes(
+        self, images: np.ndarray, boxes: list[Box], start: Start, p: int | None
+    ) -> list[Initialized | None]:
         """Run CNMF-E on every box."""
-        options = self._options(p)
+        options = search_options(self.params, p)
+        shared = shares_memory(self.dview)
+        file = None if shared else movie_file(images)
+        tasks = [BoxTask(BoxOfMovie(images, box, file), box, options | start.inside(box)) for box in boxes]
+        run = fit_box
+        if shared:
+            # Processes elsewhere have a memory of their own.
+            frames = len(images) // self.params.init["tsub"] + 1
+            cost = _COPIES * 4 * frames * max(box.dims[0] * box.dims[1] for box in boxes)
+            hint = "use smaller patches (rf), fewer frames, or a computer with more memory; going on as it is"
+            run = at_once(run, cost, self._budget(), hint)
+        return map_ordered(run, tasks, self.dview, "CNMF-E patches" if len(boxes) > 1 else None)
 
-        def run(box: Box) -> Initialized | None:
-            Y = read_box(images, box)
-            _refuse_nan(Y, box)
-            if np.abs(np.diff(Y[:: max(1, len(Y) // 500)], axis=1)).sum() <= _MIN_VARIATION:
-                return None
-            return initialize(Y, box.dims, **options)
-
-        return map_ordered(run, boxes, self.dview, "CNMF-E patches" if len(boxes) > 1 else None)
-
-    def _merge_all(self, A: sparse.csc_matrix, traces: Traces) -> tuple[sparse.csc_matrix, Traces]:
-        """Merge twins of neighbouring patches until nothing merges."""
-        merging = self.params.merging
-        self.estimates.merged_ROIs = []
-        while merging["do_merge"]:
-            merged = merge_components(A, traces, merge_thr=merging["merge_thr"], p=0)
-            A, traces = merged.A, merged.traces
-            if not merged.groups:
-                break
-            self.estimates.merged_ROIs.append(merged.groups)
-        return A, traces
-
-    def _background(self, images, A: sparse.csc_matrix, C: np.ndarray) -> RingModel:
-        init = self.params.init
-        radius = init["ring_size_factor"] * np.ravel(init["gSiz"])[0]
-        return fit_ring_movie(images, A, C, radius=radius, ssub=init["ssub_B"], dview=self.dview)
-
-    def _store(self, A: sparse.csc_matrix, traces: Traces, sn: np.ndarray, background: RingModel) -> None:
-        """Normalise footprints and write everything to the estimates."""
-        norm = np.sqrt(np.asarray(A.multiply(A).sum(axis=0)).ravel())
-        traces = traces.scale(norm)
-        estimates = self.estimates
-        estimates.A = sparse.csc_matrix(A @ sparse.diags(1 / norm) if len(norm) else A, dtype=np.float32)
-        estimates.A.sort_indices()
-        estimates.C, estimates.S, estimates.YrA = traces.C, traces.S, traces.YrA
-        estimates.bl, estimates.c1, estimates.neurons_sn = traces.bl, traces.c1, traces.sn
-        estimates.lam, estimates.g = traces.lam, traces.g
-        estimates.W, estimates.b0 = background
-        estimates.b = estimates.f = None
-        estimates.sn = sn
-        estimates.nr = len(traces.C)
-        estimates.center = centres_of_mass(estimates.A, self.dims)
-
-    def _report(self, results: list[Initialized | None]) -> None:
-        """Log what was found; say what the thresholds met when nothing was."""
-        n = len(self.estimates.C)
-        if n:
-            log.info("CNMF-E found %d components in %d patches", n, len(results))
-            return
-        seen = [result.seeds for result in results if result is not None]
-        corr = max((s.max_corr for s in seen), default=0.0)
-        pnr = max((s.max_pnr for s in seen), default=0.0)
-        init = self.params.init
-        # The first search averages frames, which lowers the noise, and asks for that much more.
-        raised = init["min_pnr"] * (init["tsub"] * init["ssub"] ** 2) ** 0.5
-        log.warning(
-            explain(
-                f"pixels with correlation >= {init['min_corr']:g} and PNR >= {init['min_pnr']:g} (which is "
-                f"{raised:.3g} after averaging {init['tsub']} frames and {init['ssub']} px a side)",
-                f"{sum(s.n_candidates for s in seen)} of them, no component; the images reach {corr:.2f} and "
-                f"{pnr:.1f}",
-                "lower min_corr or min_pnr, or check gSig and the motion correction",
-            )
-        )
-
-
-def _refuse_nan(Y: np.ndarray, box: Box) -> None:
-    """Raise InputError if a box of the movie holds NaN or infinity."""
-    bad = ~np.isfinite(Y.sum(axis=1))
-    if bad.any():
-        raise InputError(
-            explain(
-                "a movie without NaN or infinite values",
-                f"{int(bad.sum())} of {bad.size} pixels with some, in rows {box.r0}-{box.r1 - 1}, "
-                f"columns {box.c0}-{box.c1 - 1}",
-                "run motion correction with border_nan='copy', or replace them with np.nan_to_num",
-            )
-        )
-
-
-def _check_parameters(params) -> None:
-    """Raise ParameterError for what this engine doesn't have, before any work is done."""
-    init = params.init
-    if init["method_init"] != "corr_pnr" or init["nb"] != 0:
-        raise ParameterError(
-            explain(
-                "method_init='corr_pnr' and nb=0 (one-photon data, ring background)",
-                f"method_init={init['method_init']!r}, nb={init['nb']!r}",
-                "set both with params.change_params; for two-photon data use CaImAn itself",
-            )
-        )
-    temporal = params.temporal
-    options = temporal["method_deconvolution"], temporal["s_min"], temporal["optimize_g"]
-    check_method(params.preprocess["p"], *options)
-    check_method(params.patch["p_patch"], "oasis")
+    def _finish(self, images: np.ndarray, A: sparse.csc_matrix, C: np.ndarray, sn: np.ndarray) -> np.ndarray:
+        """Read traces from the movie, deconvolve and store them; return which components are left."""
+        # What all cells share would have to travel with each tile: other processes are no help here.
+        local = self.dview if shares_memory(self.dview) else None
+        tsub = self.params.init["tsub"]
+        found = read_out(images, A, C, tsub=tsub, **ring_options(self.params), dview=local)
+        traces = deconvolve_all(found.traces, final_options(self.params), self.dview)
+        # The constant background is what the final traces leave of each pixel's mean.
+        change = found.traces.C.mean(axis=1) - traces.C.mean(axis=1)
+        b0 = (found.background.b0 + found.A @ change).astype(np.float32)
+        store(self.estimates, found.A, traces, sn, RingModel(found.background.W, b0))
+        return found.kept

@@ -1,0 +1,153 @@
+"""What becomes of the components that patches found: one set, final traces, the fields of the estimates."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from ..cluster import map_ordered
+from ..errors import explain
+from .background import RingModel
+from .initialization import Initialized
+from .merging import merge_components
+from .patches import centres_of_mass
+from .temporal import Traces
+
+if TYPE_CHECKING:
+    from ..estimates import Estimates
+
+__all__ = ["deconvolve_all", "log_nothing", "merge_all", "store"]
+
+log = logging.getLogger("caiman")
+
+#: Traces deconvolved in one task.
+_CHUNK = 8
+
+
+def merge_all(
+    A: sparse.csc_matrix, traces: Traces, *, do_merge: bool, merge_thr: float, **_: Any
+) -> tuple[sparse.csc_matrix, Traces, list]:
+    """
+    Merge twins of neighbouring patches until nothing merges.
+
+    Parameters
+    ----------
+    A : csc_matrix of shape (d, K)
+        Footprints.
+    traces : Traces
+        Their traces.
+    do_merge, merge_thr : bool, float
+        The parameters of the group 'merging'; its others don't matter.
+
+    Returns
+    -------
+    A : csc_matrix of shape (d, K')
+        Footprints.
+    traces : Traces
+        Their traces.
+    merged : list of list of ndarray
+        The groups that were joined in each round.
+    """
+    rounds: list = []
+    while do_merge:
+        merged = merge_components(A, traces, merge_thr=merge_thr, p=0)
+        A, traces = merged.A, merged.traces
+        if not merged.groups:
+            break
+        rounds.append(merged.groups)
+    return A, traces, rounds
+
+
+def deconvolve_all(traces: Traces, options: dict[str, Any], dview: Any = None) -> Traces:
+    """
+    Deconvolve raw traces, a few a task.
+
+    Parameters
+    ----------
+    traces : Traces
+        Raw trace = C + YrA.
+    options : dict
+        Keywords of `constrained_foopsi`.
+    dview : Workers, optional
+        Pool that takes the tasks.
+
+    Returns
+    -------
+    Traces
+        Deconvolved traces.
+    """
+    raw = traces.C + traces.YrA
+    chunks = [raw[k : k + _CHUNK] for k in range(0, max(len(raw), 1), _CHUNK)]
+    done = map_ordered(partial(_deconvolve, options=options), chunks, dview, "Deconvolution")
+    return Traces(*(np.concatenate([getattr(part, f.name) for part in done]) for f in fields(Traces)))
+
+
+def _deconvolve(raw: np.ndarray, options: dict[str, Any]) -> Traces:
+    """Deconvolve some traces (importable, so that it travels to other processes)."""
+    return Traces.from_raw(raw, **options)
+
+
+def store(
+    estimates: Estimates, A: sparse.csc_matrix, traces: Traces, sn: np.ndarray, background: RingModel
+) -> None:
+    """
+    Normalise footprints and write everything to the estimates.
+
+    Parameters
+    ----------
+    estimates : Estimates
+        Fresh estimates that know ``dims``; filled in place.
+    A : csc_matrix of shape (d, K)
+        Footprints.
+    traces : Traces
+        Their traces.
+    sn : ndarray of shape (d,)
+        Noise of each pixel.
+    background : RingModel
+        Background.
+    """
+    norm = np.sqrt(np.asarray(A.multiply(A).sum(axis=0)).ravel())
+    traces = traces.scale(norm)
+    estimates.A = sparse.csc_matrix(A @ sparse.diags(1 / norm) if len(norm) else A, dtype=np.float32)
+    estimates.A.sort_indices()
+    estimates.C, estimates.S, estimates.YrA = traces.C, traces.S, traces.YrA
+    estimates.bl, estimates.c1, estimates.neurons_sn = traces.bl, traces.c1, traces.sn
+    estimates.lam, estimates.g = traces.lam, traces.g
+    estimates.W, estimates.b0 = background
+    estimates.b = estimates.f = None
+    estimates.sn = sn
+    estimates.nr = len(traces.C)
+    estimates.center = centres_of_mass(estimates.A, estimates.dims)
+
+
+def log_nothing(results: Sequence[Initialized | None], init: Mapping[str, Any]) -> None:
+    """
+    Say what the thresholds met when nothing was found.
+
+    Parameters
+    ----------
+    results : sequence of Initialized or None
+        Result of each patch.
+    init : dict
+        The parameters of the group 'init'.
+    """
+    seen = [result.seeds for result in results if result is not None]
+    corr = max((s.max_corr for s in seen), default=0.0)
+    pnr = max((s.max_pnr for s in seen), default=0.0)
+    # The first search averages frames, which lowers the noise, and asks for that much more.
+    raised = init["min_pnr"] * (init["tsub"] * init["ssub"] ** 2) ** 0.5
+    log.warning(
+        explain(
+            f"pixels with correlation >= {init['min_corr']:g} and PNR >= {init['min_pnr']:g} (which is "
+            f"{raised:.3g} after averaging {init['tsub']} frames and {init['ssub']} px a side)",
+            f"{sum(s.n_candidates for s in seen)} of them, no component; the images reach {corr:.2f} and "
+            f"{pnr:.1f}",
+            "lower min_corr or min_pnr, or check gSig and the motion correction",
+        )
+    )
