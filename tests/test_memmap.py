@@ -1,6 +1,7 @@
 import os
 import re
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import tifffile
 from cnmf_engine import memmap
 from cnmf_engine.errors import InputError, MissingFileError, ParameterError
 from cnmf_engine.io import Target, write_frames
+from cnmf_engine.io.turning import FrameFile, write_series
 
 
 def mapped(path):
@@ -243,3 +245,24 @@ def test_memory_follows_the_budget_not_the_length(order, tmp_path, tmp_caiman):
     assert os.path.getsize(saved) == 4 * movie.size
     assert peak < 6 * 2**20
     np.testing.assert_array_equal(mapped(saved)[:, 7, 9], movie[:, 7, 9])
+
+
+@pytest.mark.parametrize("limit", ["20KB", "1MB", None])
+def test_corrected_movies_are_turned_straight_from_their_files(limit, tmp_caiman, small_movie):
+    parts = [
+        memmap.save_memmap(m, base_name=f"p{i}") for i, m in enumerate((small_movie, small_movie[:7] - 9))
+    ]
+    whole = np.concatenate([small_movie, small_movie[:7] - 9])
+    options = {"order": "C", "memory_limit": limit}
+    np.testing.assert_array_equal(mapped(memmap.save_memmap(parts, **options)), whole)
+    found = mapped(memmap.save_memmap(parts, border_to_0=2, add_to_movie=3, **options))
+    np.testing.assert_array_equal(found[:, 2:-2, 2:-2], whole[:, 2:-2, 2:-2] + 3)
+    assert np.all(found[:, :2] == whole.min() + np.float32(3))
+    assert np.all(found[:, :, -2:] == whole.min() + np.float32(3))
+    assert not [entry for entry in tmp_caiman.iterdir() if entry.suffix != ".mmap"]
+
+
+def test_a_file_that_shrinks_while_it_is_turned_is_noticed(tmp_caiman, small_movie):
+    path = memmap.save_memmap(small_movie)
+    with pytest.raises(EOFError, match="frames_60"):
+        write_series([FrameFile(Path(path), 61)], tmp_caiman / "out.mmap", 600, 10**6)

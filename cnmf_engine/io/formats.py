@@ -62,10 +62,13 @@ def open_file(
 
 
 def _open_map(path: Path) -> ArrayReader:
-    from cnmf_engine.memmap import load_memmap
+    from cnmf_engine.memmap import load_memmap, parse_memmap_name
 
     Yr, dims, T = load_memmap(path)
-    return ArrayReader(Yr.T.reshape((T, *dims), order="F"), path)
+    reader = ArrayReader(Yr.T.reshape((T, *dims), order="F"), path)
+    if parse_memmap_name(path).order == "F":
+        reader.frame_file = path
+    return reader
 
 
 def _open_npy(path: Path) -> ArrayReader:

@@ -49,6 +49,12 @@ class Steps:
         kept = np.arange(n_frames)[self.remove_init :]
         return kept[self.slices[0]] if self.slices is not None else kept
 
+    @property
+    def keep_frames(self) -> bool:
+        """Whether all frames stay as they are, but for their border and a constant."""
+        changed = any(step is not None for step in (self.idx_xy, self.slices, self.xy_shifts))
+        return tuple(self.resize_fact) == (1, 1, 1) and not self.remove_init and not changed
+
     def pixels(self) -> tuple[Any, Any]:
         """Which rows and columns are kept."""
         rows, columns = (slice(None), slice(None)) if self.slices is None else tuple(self.slices[1:3])

@@ -15,14 +15,15 @@ from cnmf_engine.errors import InputError, ParameterError, explain
 from cnmf_engine.io.files import replacing
 from cnmf_engine.io.frame_steps import Steps, check_shifts, final_dims, minimum, processed
 from cnmf_engine.io.mapnames import memmap_name
-from cnmf_engine.io.readers import open_movie
+from cnmf_engine.io.readers import MovieReader, open_movie
+from cnmf_engine.io.turning import FrameFile, write_series
 from cnmf_engine.paths import get_tempdir
 
 __all__ = ["Target", "write_frames", "write_map"]
 
-# Pixels whose rows are written together in order C: keeps both sides of the transposition in the cache.
-_TILE = 2048
-_ENOUGH_FOR_FRAMES = 128 * 2**20
+# Frames go out one after the other: larger blocks gain nothing.
+_ENOUGH_FOR_FRAMES = 32 * 2**20
+_FRAMES_TURNED = 16
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,6 @@ def write_map(
         The file.
     """
     budget = memory_budget(memory_limit)
-    if target.order == "F":
-        # Frames go out one after the other: larger blocks gain nothing.
-        budget = min(budget, _ENOUGH_FOR_FRAMES)
     with open_movie(source, var_name_hdf5) as reader:
         frames = steps.frames(len(reader))
         check_shifts(steps.xy_shifts, len(reader))
@@ -104,16 +102,57 @@ def write_map(
                 )
             )
         floor = minimum(reader, frames, steps, budget) if steps.border_to_0 > 0 else 0.0
-        blocks = processed(reader, frames, steps, floor, budget)
+        parts = _frame_files(reader)
+        if target.order == "C" and parts and steps.keep_frames:
+            return _turn_files(parts, target, steps, floor, (dims, len(reader), budget))
+        blocks = processed(reader, frames, steps, floor, min(budget, _ENOUGH_FOR_FRAMES))
         T = max(int(len(frames) * steps.resize_fact[2]), 1)
         if T == len(frames):
-            return write_frames(blocks, target, dims, T)
+            return write_frames(blocks, target, dims, T, budget)
         return _write_resampled(blocks, target, dims, (len(frames), T), budget)
 
 
-def write_frames(blocks: Iterator[np.ndarray], target: Target, dims: tuple[int, int], T: int) -> str:
+def _frame_files(reader: MovieReader) -> list[FrameFile]:
+    """Raw files of frames that a movie consists of; none if any part is something else."""
+    parts = getattr(reader, "readers", [reader])
+    files = [FrameFile(part.frame_file, len(part)) for part in parts if part.frame_file]
+    return files if len(files) == len(parts) else []
+
+
+def _turn_files(
+    parts: list[FrameFile], target: Target, steps: Steps, floor: float, size: tuple[tuple[int, int], int, int]
+) -> str:
+    """Write order C straight from files of order F."""
+    dims, T, budget = size
+    border = np.ones(dims, bool)
+    width = int(steps.border_to_0)
+    border[width : dims[0] - width, width : dims[1] - width] = False
+    border = border.ravel(order="F")
+
+    def finish(series: np.ndarray, pixels: slice) -> None:
+        if width > 0:
+            series[border[pixels]] = floor
+        if steps.add_to_movie:
+            series += np.float32(steps.add_to_movie)
+
+    path = _free_path(target, dims, T)
+    with replacing(path) as partial:
+        write_series(parts, partial, dims[0] * dims[1], budget, finish)
+    return str(path)
+
+
+def write_frames(
+    blocks: Iterator[np.ndarray],
+    target: Target,
+    dims: tuple[int, int],
+    T: int,
+    memory_limit: int | float | str | None = None,
+) -> str:
     """
     Write consecutive blocks of frames as a memory map.
+
+    Order C is reached through a temporary file of order F beside it, so that each file is written from start
+    to end once, whatever its size.
 
     Parameters
     ----------
@@ -125,38 +164,41 @@ def write_frames(blocks: Iterator[np.ndarray], target: Target, dims: tuple[int, 
         Rows and columns.
     T : int
         Frames of all blocks together.
+    memory_limit : int, float or str, optional
+        Bytes to hold at once besides the blocks.
 
     Returns
     -------
     str
         The file.
     """
-    path = target.path(dims, T)
-    if path.exists() and not _can_replace(path):
-        path = _unused(target, dims, T)
+    path, d = _free_path(target, dims, T), dims[0] * dims[1]
     with replacing(path) as partial:
-        if target.order == "F":
-            with open(partial, "wb") as file:
+        framewise = partial if target.order == "F" else partial.with_suffix(".frames")
+        try:
+            with open(framewise, "wb") as file:
                 for block in blocks:
-                    # Columns first within a frame: pixels are numbered in Fortran order.
-                    file.write(np.ascontiguousarray(block.transpose(0, 2, 1), dtype="<f4").data)
-        else:
-            _write_pixelwise(blocks, partial, dims[0] * dims[1], T)
-        _check_complete(partial, 4 * dims[0] * dims[1] * T)
+                    _write_block(file, block)
+            _check_complete(framewise, 4 * d * T)
+            if target.order == "C":
+                write_series([FrameFile(framewise, T)], partial, d, memory_budget(memory_limit))
+        finally:
+            if target.order == "C":
+                framewise.unlink(missing_ok=True)
     return str(path)
 
 
-def _write_pixelwise(blocks: Iterator[np.ndarray], path: Path, d: int, T: int) -> None:
-    start = 0
-    for block in blocks:
-        n_frames = len(block)
-        flat = block.transpose(0, 2, 1).reshape(n_frames, d)
-        # Mapped anew for each block: pages already written then no longer count as this process's memory.
-        out = np.memmap(path, dtype="<f4", mode="r+" if start else "w+", shape=(d, T))
-        for first in range(0, d, _TILE):
-            out[first : first + _TILE, start : start + n_frames] = flat[:, first : first + _TILE].T
-        del out
-        start += n_frames
+def _write_block(file: Any, block: np.ndarray) -> None:
+    """Write frames with their columns first: pixels are numbered in Fortran order."""
+    import cv2
+
+    d1, d2 = block.shape[1:]
+    room = np.empty((min(_FRAMES_TURNED, len(block)), d2, d1), "<f4")
+    for first in range(0, len(block), len(room)):
+        part = block[first : first + len(room)]
+        for frame, turned in zip(part, room):
+            cv2.transpose(np.ascontiguousarray(frame, dtype=np.float32), dst=turned)
+        file.write(room[: len(part)].data)
 
 
 def _write_resampled(
@@ -170,9 +212,7 @@ def _write_resampled(
         blocks, Target(target.base.with_name(f"{target.base.name}_resize"), "C"), dims, before
     )
     Yr = np.memmap(scratch, "<f4", "r", shape=(dims[0] * dims[1], before))
-    path = target.path(dims, after)
-    if path.exists() and not _can_replace(path):
-        path = _unused(target, dims, after)
+    path = _free_path(target, dims, after)
     try:
         with replacing(path) as partial:
             out = np.memmap(partial, "<f4", "w+", shape=(len(Yr), after), order=target.order)
@@ -203,6 +243,12 @@ def _can_replace(path: Path) -> bool:
             return True
     except OSError:
         return False
+
+
+def _free_path(target: Target, dims: tuple[int, int], T: int) -> Path:
+    """Give the file's path, with a number if an older file of that name is in use."""
+    path = target.path(dims, T)
+    return path if not path.exists() or _can_replace(path) else _unused(target, dims, T)
 
 
 def _unused(target: Target, dims: tuple[int, int], T: int) -> Path:

@@ -38,6 +38,8 @@ class MovieReader(ABC):
         Frames a second if the file states it in a form that this package writes.
     mapped : numpy.ndarray or None
         The whole movie where it can be used as an array: in memory, or mapped from a raw file.
+    frame_file : Path or None
+        The file if it is raw float32, frame after frame with columns first.
     """
 
     shape: tuple[int, int, int]
@@ -45,6 +47,7 @@ class MovieReader(ABC):
     path: Path | None = None
     rate: float | None = None
     mapped: np.ndarray | None = None
+    frame_file: Path | None = None
     ndim = 3
 
     def __len__(self) -> int:
