@@ -149,33 +149,47 @@ def trace_noise(
 
 
 def calcium_noise(
-    trace: np.ndarray, noise_range: tuple[float, float] = (0.25, 0.5), noise_method: str = "mean"
-) -> float:
+    traces: np.ndarray, noise_range: tuple[float, float] = (0.25, 0.5), noise_method: str = "mean"
+) -> np.ndarray:
     """
-    Noise of a calcium trace, also where transients are as fast as the frames.
+    Noise of calcium traces, also where transients are as fast as the frames.
 
     Calcium only goes up, so what lies below the baseline is noise. That spread is taken where the estimate
     from high frequencies is clearly larger, because fast transients have leaked into it.
 
     Parameters
     ----------
-    trace : ndarray of shape (T,)
-        Raw trace.
+    traces : ndarray of shape (T,) or (K, T)
+        Raw traces.
     noise_range, noise_method
         As in `trace_noise`.
 
     Returns
     -------
-    float
-        Standard deviation of the noise, in the units of `trace`.
+    float64 or ndarray of shape (K,), float64
+        Standard deviation of the noise, in the units of `traces`.
     """
-    spectral = float(trace_noise(trace, noise_range, noise_method))
-    baseline, spread = float(np.median(trace)), np.inf
+    spectral = np.asarray(trace_noise(traces, noise_range, noise_method))
+    ordered = np.sort(np.atleast_2d(traces), axis=1)
+    spread = np.array([_spread_below_baseline(row) for row in ordered]).reshape(spectral.shape)
+    return np.where((spread > 0) & (spread < _CLEARLY_LESS * spectral), spread, spectral)[()]
+
+
+def _spread_below_baseline(ordered: np.ndarray) -> float:
+    """Standard deviation of the sorted samples below the baseline; infinite if there are none."""
+    baseline, spread = _middle(ordered), np.inf
     for _ in range(_BASELINE_ROUNDS):
-        quiet = trace[np.abs(trace - baseline) <= _QUIET * spread]
-        baseline = float(np.median(quiet))
-        below = baseline - trace[trace < baseline]
+        first = np.searchsorted(ordered, baseline - _QUIET * spread)
+        last = np.searchsorted(ordered, baseline + _QUIET * spread, side="right")
+        baseline = _middle(ordered[first:last])
+        below = ordered[: np.searchsorted(ordered, baseline)]
         if not below.size:
-            return spectral
-        spread = _NORMAL_MAD * float(np.median(below))
-    return spread if 0 < spread < _CLEARLY_LESS * spectral else spectral
+            return np.inf
+        spread = _NORMAL_MAD * (baseline - _middle(below))
+    return spread
+
+
+def _middle(ordered: np.ndarray) -> float:
+    """Median of sorted samples."""
+    n = len(ordered)
+    return float(ordered[(n - 1) // 2] + ordered[n // 2]) / 2

@@ -54,13 +54,13 @@ def test_a_cell_on_the_border_is_found_once(centre):
 @pytest.mark.parametrize("centre", [(0, 25), (24, 28), (47, 55)])
 def test_filtered_movie_stays_that_of_what_is_left(centre):
     scene = make_scene(centres=[centre], seed=4)
-    search = seeding._Search(as_cube(scene.Y, scene.dims), 2.5, 7, 0.8, 8, True)
+    search = seeding._Search(scene.Y, scene.dims, 2.5, 7, 0.8, 8, True)
     box, footprint, trace = seeding._grow(search, centre, 0, {})
     search.subtract(box, footprint, trace)
-    filtered = filter_frames(search.raw.transpose(2, 0, 1), mean_centred_kernel(2.5))
+    filtered = filter_frames(as_cube(search.raw, scene.dims).transpose(2, 0, 1), mean_centred_kernel(2.5))
     filtered -= filtered.mean(axis=0)
     # A filtered cell has some tens of counts here.
-    np.testing.assert_allclose(search.filtered, filtered.transpose(1, 2, 0), atol=0.05)
+    np.testing.assert_allclose(as_cube(search.filtered, scene.dims), filtered.transpose(1, 2, 0), atol=0.05)
 
 
 def test_number_of_neurons_can_be_limited_and_the_brightest_come_first(scene):

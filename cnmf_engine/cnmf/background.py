@@ -10,6 +10,7 @@ a tile of pixels are one matrix multiplication, and each pixel only a small solv
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -17,14 +18,25 @@ from scipy import sparse
 
 from ..cluster import map_ordered
 from ..errors import InputError, explain
-from .geometry import Box, coarse_dims, decimate, flat_index, read_box, upsample_image
+from .geometry import Box, coarse_dims, decimate, flat_index, read_decimated, upsample_image
 
-__all__ = ["RingModel", "fit_ring", "fit_ring_movie", "reconstruct_background", "ring_offsets"]
+__all__ = [
+    "RingModel",
+    "block_average",
+    "coarse_footprints",
+    "fit_ring",
+    "fit_ring_movie",
+    "reconstruct_background",
+    "ring_offsets",
+    "ring_weights",
+]
 
 #: Part of a ring's total power that is added to the diagonal of its regression.
 _RIDGE = 1e-5
-#: Coarse pixels a side of one tile; products within a tile and its halo are formed at once.
+#: Coarse pixels a side of one tile, about; products within a tile and its halo are formed at once.
 _TILE = 32
+#: Coarse pixels a side of the part of a movie that is read at once; a whole number of tiles.
+_READ_TILE = 2 * _TILE
 
 
 class RingModel(NamedTuple):
@@ -64,19 +76,51 @@ def ring_offsets(radius: int) -> np.ndarray:
     return np.stack([dy[inside], dx[inside]], axis=1)
 
 
-def _coarse_footprints(A: sparse.spmatrix, dims: tuple[int, int], ssub: int) -> sparse.csr_matrix:
-    """Footprints averaged over blocks of ``ssub`` px, shape (d', K)."""
-    if ssub == 1:
-        return sparse.csr_matrix(A)
+def coarse_footprints(A: sparse.spmatrix, dims: tuple[int, int], ssub: int) -> sparse.csr_matrix:
+    """
+    Average footprints over blocks of pixels.
+
+    Parameters
+    ----------
+    A : sparse matrix of shape (d, K)
+        Footprints.
+    dims : tuple of int
+        Rows and columns.
+    ssub : int
+        Block size, px.
+
+    Returns
+    -------
+    csr_matrix of shape (d', K), float32
+        Footprints on the coarse grid.
+    """
+    return sparse.csr_matrix(block_average(dims, ssub) @ A) if ssub > 1 else sparse.csr_matrix(A)
+
+
+def block_average(dims: tuple[int, int], ssub: int) -> sparse.csr_matrix:
+    """
+    Matrix that averages blocks of pixels.
+
+    Parameters
+    ----------
+    dims : tuple of int
+        Rows and columns.
+    ssub : int
+        Block size, px.
+
+    Returns
+    -------
+    csr_matrix of shape (d', d), float32
+        Each row holds 1 / n for the n pixels of a block.
+    """
     d1, d2 = dims
     c1, c2 = coarse_dims(dims, ssub)
     pixel = np.arange(d1 * d2)
     target = (pixel % d1) // ssub + c1 * ((pixel // d1) // ssub)
     counts = np.bincount(target, minlength=c1 * c2)
-    average = sparse.csr_matrix(
+    return sparse.csr_matrix(
         (1 / counts[target].astype(np.float32), (target, pixel)), shape=(c1 * c2, d1 * d2)
     )
-    return sparse.csr_matrix(average @ A)
 
 
 def _solve_rings(
@@ -129,11 +173,26 @@ def _check_ring(offsets: np.ndarray, coarse: tuple[int, int], radius: float, ssu
         )
 
 
-def _tile_boxes(dims: tuple[int, int]) -> Iterator[Box]:
-    """Tiles of the coarse grid."""
-    for r in range(0, dims[0], _TILE):
-        for c in range(0, dims[1], _TILE):
-            yield Box(r, min(r + _TILE, dims[0]), c, min(c + _TILE, dims[1]))
+def _tile_boxes(box: Box, side: int) -> Iterator[Box]:
+    """Cut a box of the coarse grid into tiles of about equal size."""
+    rows, columns = (
+        np.linspace(first, last, max(round((last - first) / side), 1) + 1).astype(int).tolist()
+        for first, last in ((box.r0, box.r1), (box.c0, box.c1))
+    )
+    for r0, r1 in pairwise(rows):
+        for c0, c1 in pairwise(columns):
+            yield Box(r0, r1, c0, c1)
+
+
+def _weights_of(X: np.ndarray, inner: Box, outer: Box, coarse: tuple[int, int], offsets: np.ndarray) -> list:
+    """Weights of the pixels of a box, from the centred movie of the larger box that holds their rings."""
+    halo = int(np.abs(offsets).max())
+    parts = []
+    for tile in _tile_boxes(inner, _TILE):
+        around = tile.around(halo, coarse)
+        block = X[flat_index(around.within(outer), outer.dims)]
+        parts.append(_solve_rings(block @ block.T, tile, around, coarse, offsets))
+    return parts
 
 
 def _assemble(parts: list, n: int) -> sparse.csr_matrix:
@@ -184,20 +243,43 @@ def fit_ring(
     Zhou et al. 2018, eLife 7:e28728, Methods, 'Estimating background'. All samples count here; the paper's
     clipping of outliers is left out, as in CaImAn.
     """
-    offsets = ring_offsets(round(radius / ssub))
     coarse = coarse_dims(dims, ssub)
-    _check_ring(offsets, coarse, radius, ssub)
     mean_C = C.mean(axis=1) if len(C) else np.zeros(0)
     b0 = (Y.mean(axis=1, dtype=np.float64) - A @ mean_C).astype(np.float32)
-    X = decimate(Y, dims, ssub) - _coarse_footprints(A, dims, ssub) @ C
+    X = decimate(Y, dims, ssub) - coarse_footprints(A, dims, ssub) @ C
     X -= X.mean(axis=1, keepdims=True)
-    halo = int(np.abs(offsets).max())
-    parts = []
-    for box in _tile_boxes(coarse):
-        outer = box.around(halo, coarse)
-        block = X[flat_index(outer, coarse)]
-        parts.append(_solve_rings(block @ block.T, box, outer, coarse, offsets))
-    return RingModel(_assemble(parts, coarse[0] * coarse[1]), b0)
+    return RingModel(ring_weights(X, coarse, radius=radius, ssub=ssub), b0)
+
+
+def ring_weights(X: np.ndarray, coarse: tuple[int, int], *, radius: float, ssub: int) -> sparse.csr_matrix:
+    """
+    Weights with which each coarse pixel follows its ring.
+
+    Parameters
+    ----------
+    X : ndarray of shape (d', T), float32
+        Movie on the coarse grid, less cells and the mean of each pixel.
+    coarse : tuple of int
+        Rows and columns of the coarse grid.
+    radius : float
+        Ring radius, px of the full grid.
+    ssub : int
+        Block size of the coarse grid, px.
+
+    Returns
+    -------
+    csr_matrix of shape (d', d'), float32
+        Row p holds the weights of pixel p's ring.
+
+    Raises
+    ------
+    InputError
+        If the ring lies outside the image.
+    """
+    offsets = ring_offsets(round(radius / ssub))
+    _check_ring(offsets, coarse, radius, ssub)
+    everything = Box(0, coarse[0], 0, coarse[1])
+    return _assemble(_weights_of(X, everything, everything, coarse, offsets), coarse[0] * coarse[1])
 
 
 def fit_ring_movie(
@@ -207,6 +289,7 @@ def fit_ring_movie(
     *,
     radius: float,
     ssub: int = 2,
+    tsub: int = 1,
     dview=None,
     progress: str | None = None,
 ) -> RingModel:
@@ -217,8 +300,12 @@ def fit_ring_movie(
     ----------
     images : ndarray or memmap of shape (T, d1, d2)
         Movie.
-    A, C, radius, ssub
+    A, radius, ssub
         As in `fit_ring`.
+    C : ndarray of shape (K, ceil(T/tsub))
+        Traces.
+    tsub : int
+        Frames that are averaged before the fit.
     dview : Workers, optional
         Pool that takes the tiles.
     progress : str, optional
@@ -243,25 +330,30 @@ def fit_ring_movie(
     C = np.asarray(C, dtype=np.float32)
     mean_C = C.mean(axis=1) if len(C) else np.zeros(0)
 
-    def fit_tile(box: Box) -> tuple[tuple, np.ndarray, np.ndarray]:
-        outer = box.around(halo, coarse)
+    def fit_part(inner: Box) -> tuple[list, np.ndarray, np.ndarray]:
+        outer = inner.around(halo, coarse)
         full = Box(*(edge * ssub for edge in outer)).around(0, dims)
-        Y = read_box(images, full)
+        mean = np.empty(dims)
+
+        def note_mean(Y: np.ndarray, strip: Box) -> None:
+            mean[strip.slices] = Y.mean(axis=1, dtype=np.float64).reshape(strip.dims, order="F")
+
+        X = read_decimated(images, full, ssub, tsub, note_mean)
         index = flat_index(full, dims)
         part = A[index]
-        constant = Y.mean(axis=1, dtype=np.float64) - part @ mean_C
         near = np.unique(part.indices)
-        X = decimate(Y, full.dims, ssub)
-        del Y
-        X = X - _coarse_footprints(part[:, near], full.dims, ssub) @ C[near]
+        X -= coarse_footprints(part[:, near], full.dims, ssub) @ C[near]
         X -= X.mean(axis=1, keepdims=True)
-        return _solve_rings(X @ X.T, box, outer, coarse, offsets), index, constant
+        constant = mean[full.slices].ravel(order="F") - part @ mean_C
+        return _weights_of(X, inner, outer, coarse, offsets), index, constant
 
-    tiles = map_ordered(fit_tile, list(_tile_boxes(coarse)), dview, progress)
+    everything = Box(0, coarse[0], 0, coarse[1])
+    fitted = map_ordered(fit_part, list(_tile_boxes(everything, _READ_TILE)), dview, progress)
     b0 = np.empty(dims[0] * dims[1], dtype=np.float32)
-    for _, index, constant in tiles:
+    for _, index, constant in fitted:
         b0[index] = constant
-    return RingModel(_assemble([weights for weights, *_ in tiles], coarse[0] * coarse[1]), b0)
+    weights = [part for parts, *_ in fitted for part in parts]
+    return RingModel(_assemble(weights, coarse[0] * coarse[1]), b0)
 
 
 def reconstruct_background(
@@ -304,7 +396,7 @@ def reconstruct_background(
     part = np.asarray(Y[:, frames], dtype=np.float32)
     X = decimate(part, dims, ssub)
     if len(C):
-        X = X - _coarse_footprints(A, dims, ssub) @ np.asarray(C[:, frames], dtype=np.float32)
+        X = X - coarse_footprints(A, dims, ssub) @ np.asarray(C[:, frames], dtype=np.float32)
     X = X - decimate(np.asarray(b0, dtype=np.float32)[:, None], dims, ssub)
     B = upsample_image(W @ X, coarse, dims, ssub)
     return B + np.asarray(b0, dtype=np.float32)[:, None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -16,8 +17,13 @@ __all__ = [
     "decimate",
     "flat_index",
     "read_box",
+    "read_decimated",
     "upsample_image",
 ]
+
+
+#: Values of a movie that are read at a time; 4 million float32 are 16 MB.
+_READ_VALUES = 2**22
 
 
 class Box(NamedTuple):
@@ -101,6 +107,49 @@ def read_box(images: np.ndarray, box: Box) -> np.ndarray:
     """
     block = images[(slice(None), *box.slices)]
     return np.array(block.transpose(2, 1, 0), dtype=np.float32, order="C").reshape(-1, len(images))
+
+
+def read_decimated(
+    images: np.ndarray,
+    box: Box,
+    ssub: int = 1,
+    tsub: int = 1,
+    look: Callable[[np.ndarray, Box], None] | None = None,
+) -> np.ndarray:
+    """
+    Read a box of a movie and average blocks of pixels and frames on the way.
+
+    A few columns are read at a time, so that the full movie of the box is never in memory.
+
+    Parameters
+    ----------
+    images : ndarray or memmap of shape (T, d1, d2)
+        Movie.
+    box : Box
+        Part of the image.
+    ssub, tsub : int
+        Block sizes in px and in frames.
+    look : callable, optional
+        Called with the traces of each strip, (pixels, T) float32, and its box.
+
+    Returns
+    -------
+    ndarray of shape (ceil(rows/ssub) * ceil(columns/ssub), ceil(T/tsub)), float32
+        What `decimate` makes of the box.
+    """
+    T = len(images)
+    rows, columns = coarse_dims(box.dims, ssub)
+    out = np.empty((rows * columns, -(-T // tsub)), dtype=np.float32)
+    width = max(_READ_VALUES // (T * box.dims[0] * ssub), 1) * ssub
+    for c in range(box.c0, box.c1, width):
+        strip = box._replace(c0=c, c1=min(c + width, box.c1))
+        Y = read_box(images, strip)
+        if look:
+            look(Y, strip)
+        part = decimate(Y, strip.dims, ssub, tsub)
+        first = (c - box.c0) // ssub * rows
+        out[first : first + len(part)] = part
+    return out
 
 
 def decimate(Y: np.ndarray, dims: tuple[int, int], ssub: int = 1, tsub: int = 1) -> np.ndarray:

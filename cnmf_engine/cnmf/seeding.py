@@ -14,10 +14,10 @@ from scipy.stats import skew
 
 from ..filters import filter_frames, gaussian_kernel, mean_centred_kernel
 from ..noise import pixel_noise
-from ..summary_images import neighbour_correlation, standardise
 from .deconvolution import constrained_foopsi
 from .extraction import extract_neuron
-from .geometry import Box, as_cube, flat_index
+from .geometry import Box, as_cube, as_image, flat_index
+from .kernels import signal_correlation, take_off
 
 __all__ = ["Seeds", "Skewness", "find_neurons", "has_transients", "seed_pixels", "transient_skewness"]
 
@@ -25,6 +25,8 @@ __all__ = ["Seeds", "Skewness", "find_neurons", "has_transients", "seed_pixels",
 _SIGNAL_LEVEL = 2.0
 #: Standard deviations of all rises that the largest one must reach: 3 for anything, 4 for a transient.
 _MIN_RISE, _CLEAR_RISE = 3.0, 4.0
+#: Frames that are filtered at a time.
+_FRAMES = 64
 #: Skewness of a trace without its slow part from which on it counts as made of transients.
 _MIN_SKEWNESS = 1.5
 #: The same with the slow part, which vessels have too.
@@ -99,61 +101,67 @@ def seed_pixels(
     return found[np.argsort(-value[peaks], kind="stable")]
 
 
+def _filter_traces(Y: np.ndarray, dims: tuple[int, int], kernel: np.ndarray) -> np.ndarray:
+    """Filter a movie whose pixels lie one after the other, few frames at a time: they stay in the cache."""
+    import cv2
+
+    out = np.empty_like(Y)
+    for start in range(0, Y.shape[1], _FRAMES):
+        frames = cv2.transpose(Y[:, start : start + _FRAMES]).reshape(-1, dims[1], dims[0])
+        # Pixels in Fortran order are images whose axes are swapped.
+        filter_frames(frames, np.ascontiguousarray(kernel.T), out=frames, n_threads=1)
+        out[:, start : start + _FRAMES] = cv2.transpose(frames.reshape(len(frames), -1))
+    return out
+
+
 class _Search:
-    """State of one greedy pass over a movie ``(d1, d2, T)``."""
+    """State of one greedy pass over a movie ``(d, T)``, which loses the neurons that are found."""
 
     def __init__(
-        self, Y: np.ndarray, gSig: float, gSiz: int, min_corr: float, min_pnr: float, center_psf: bool
+        self,
+        Y: np.ndarray,
+        dims: tuple[int, int],
+        gSig: float,
+        gSiz: int,
+        min_corr: float,
+        min_pnr: float,
+        center_psf: bool,
     ):
-        self.raw = Y
-        self.gSiz, self.min_corr, self.min_pnr = gSiz, min_corr, min_pnr
+        self.dims, self.gSiz, self.min_corr, self.min_pnr = dims, gSiz, min_corr, min_pnr
         self.kernel = mean_centred_kernel(gSig) if center_psf else gaussian_kernel(gSig)
-        frames = np.ascontiguousarray(Y.transpose(2, 0, 1))
-        level = np.maximum(frames.max(axis=0), -frames.min(axis=0))
-        filter_frames(frames, self.kernel, out=frames, n_threads=1)
-        self.filtered = np.ascontiguousarray(frames.transpose(1, 2, 0))
-        self.filtered -= self.filtered.mean(axis=-1, keepdims=True)
-        noise = pixel_noise(self.filtered)
-        self.constant = ~(noise > 1e-6 * level)
-        self.noise = np.where(self.constant, 1, noise)
-        self.dims = Y.shape[:2]
-        self.cn = np.zeros(self.dims)
-        self.pnr = np.zeros(self.dims)
-        everything = Box(0, self.dims[0], 0, self.dims[1])
-        # The images of the whole field are computed in strips, each with the pixel around it that it needs.
-        for r in range(0, self.dims[0], 16):
-            strip = Box(r, min(r + 16, self.dims[0]), 0, self.dims[1])
-            self.update_images(strip, strip.around(1, self.dims))
-        self.done = self.value(everything) <= 0
+        self.raw = Y
+        level = as_image(np.maximum(Y.max(axis=1), -Y.min(axis=1)), dims)
+        self.filtered = _filter_traces(Y, dims, self.kernel)
+        self.filtered -= self.filtered.mean(axis=1, keepdims=True)
+        noise = as_image(pixel_noise(self.filtered), dims)
+        constant = ~(noise > 1e-6 * level)
+        self.noise = np.where(constant, np.inf, noise)
+        self.cn = np.zeros(dims)
+        self.pnr = np.zeros(dims)
+        everything = Box(0, dims[0], 0, dims[1])
+        self.update_images(everything, everything)
+        self.done = ~((self.cn >= min_corr) & (self.pnr >= min_pnr) & (self.cn * self.pnr > 0))
 
-    def value(self, box: Box) -> np.ndarray:
-        """Product of the two images where both reach their thresholds, else 0."""
-        cn, pnr = self.cn[box.slices], self.pnr[box.slices]
-        return np.where((cn >= self.min_corr) & (pnr >= self.min_pnr), cn * pnr, 0)
+    def traces(self, Y: np.ndarray, box: Box) -> np.ndarray:
+        """View of a box of the raw or the filtered movie, (rows, columns, T)."""
+        return as_cube(Y, self.dims)[box.slices]
 
     def update_images(self, inner: Box, outer: Box) -> None:
         """Compute PNR in the outer box, and the correlation with neighbours in the inner one."""
-        traces = self.filtered[outer.slices]
-        noise = self.noise[outer.slices]
-        pnr = np.maximum(traces.max(axis=-1) / noise, 0)
-        self.pnr[outer.slices] = np.where(self.constant[outer.slices], 0, pnr)
+        peak = self.traces(self.filtered, outer).max(axis=-1)
+        self.pnr[outer.slices] = np.maximum(peak / self.noise[outer.slices], 0)
         near = inner.around(1, self.dims)
-        local = near.within(outer).slices
-        signal = traces[local]
-        signal = np.where(signal < _SIGNAL_LEVEL * noise[local][..., None], np.float32(0), signal)
-        cn = neighbour_correlation(standardise(signal))
+        cn = signal_correlation(self.filtered, self.dims, near, _SIGNAL_LEVEL * self.noise[near.slices])
         self.cn[inner.slices] = np.maximum(cn[inner.within(near).slices], 0)
 
     def subtract(self, box: Box, footprint: np.ndarray, trace: np.ndarray) -> None:
         """Take a neuron out of the movie and of the filtered movie, and look at its surroundings anew."""
-        used = footprint > 0
-        self.raw[box.slices][used] -= footprint[used][:, None] * trace
+        take_off(self.raw, self.dims, box, footprint, trace)
         outer = box.around(self.gSiz, self.dims)
         image = np.zeros(outer.dims, dtype=np.float32)
         image[box.within(outer).slices] = footprint
         spread = filter_frames(image, self.kernel)
-        touched = spread != 0
-        self.filtered[outer.slices][touched] -= spread[touched][:, None] * (trace - trace.mean())
+        take_off(self.filtered, self.dims, outer, spread, trace - trace.mean())
         self.update_images(box, outer)
 
 
@@ -223,7 +231,7 @@ def _grow(
     """Extract the neuron at a seed: its box, footprint and trace, or None."""
     box = Box(seed[0], seed[0] + 1, seed[1], seed[1] + 1).around(search.gSiz, search.dims)
     at = seed[0] - box.r0, seed[1] - box.c0
-    neuron = extract_neuron(search.raw[box.slices], search.filtered[box.slices], at)
+    neuron = extract_neuron(search.traces(search.raw, box), search.traces(search.filtered, box), at)
     if neuron is None:
         return None
     trace = np.maximum(neuron.trace, 0)
@@ -246,6 +254,7 @@ def find_neurons(
     center_psf: bool = True,
     window: int = 80,
     p: int = 0,
+    seeds: np.ndarray | None = None,
     **deconvolution,
 ) -> Seeds:
     """
@@ -271,6 +280,8 @@ def find_neurons(
         Frames within which a transient rises and falls; slower changes are background.
     p : {0, 1}
         Order of the autoregressive process used to denoise traces; 0 clips them at 0.
+    seeds : ndarray of shape (n, 2), int, optional
+        Rows and columns where neurons are. There and nowhere else one is extracted, whatever the thresholds.
     **deconvolution
         Further keywords of `constrained_foopsi`.
 
@@ -283,31 +294,37 @@ def find_neurons(
     ----------
     Zhou et al. 2018, eLife 7:e28728, Methods, 'Initialization of A and C', Algorithm 1.
     """
-    search = _Search(as_cube(Y, dims), gSig, gSiz, min_corr, min_pnr, center_psf)
+    search = _Search(Y, dims, gSig, gSiz, min_corr, min_pnr, center_psf)
     n_candidates = int(np.count_nonzero(~search.done))
     maxima = float(search.cn.max()), float(search.pnr.max())
-    limit = K or n_candidates
     found: list[tuple[Box, np.ndarray, np.ndarray]] = []
+    if seeds is not None:
+        for seed in map(tuple, np.asarray(seeds, dtype=int).reshape(-1, 2).tolist()):
+            _collect(search, seed, p, deconvolution, found)
+        return Seeds(*_stack(found, dims, Y.shape[1]), n_candidates, *maxima)
+    limit = K or n_candidates
     progress = True
     while progress and len(found) < limit:
-        progress = False
-        seeds = seed_pixels(search.cn, search.pnr, min_corr, min_pnr, gSiz, search.done)
-        for seed in map(tuple, seeds):
+        before = len(found)
+        for seed in map(tuple, seed_pixels(search.cn, search.pnr, min_corr, min_pnr, gSiz, search.done)):
             search.done[seed] = True
             passing = search.cn[seed] >= min_corr and search.pnr[seed] >= min_pnr
-            if not passing or not has_transients(search.filtered[seed], window):
-                continue
-            neuron = _grow(search, seed, p, deconvolution)
-            if neuron is None:
-                continue
-            box, footprint, trace = neuron
-            progress = True
-            found.append(neuron)
-            search.done[box.slices] |= footprint > footprint.max() / 2
-            search.subtract(box, footprint, trace)
+            if passing and has_transients(search.filtered[seed[0] + dims[0] * seed[1]], window):
+                _collect(search, seed, p, deconvolution, found)
             if len(found) >= limit:
                 break
+        progress = len(found) > before
     return Seeds(*_stack(found, dims, Y.shape[1]), n_candidates, *maxima)
+
+
+def _collect(search: _Search, seed: tuple[int, int], p: int, options: dict, found: list) -> None:
+    """Extract the neuron at a seed, if there is one, note it and take it out of the movie."""
+    neuron = _grow(search, seed, p, options)
+    if neuron is not None:
+        box, footprint, _ = neuron
+        found.append(neuron)
+        search.done[box.slices] |= footprint > footprint.max() / 2
+        search.subtract(*neuron)
 
 
 def _stack(found: list, dims: tuple[int, int], T: int) -> tuple[sparse.csc_matrix, np.ndarray]:

@@ -10,8 +10,10 @@ from scipy import sparse
 
 from .deconvolution import Deconvolved, deconvolve_traces
 
-__all__ = ["Traces", "core_weights", "project", "residual_traces", "update_temporal"]
+__all__ = ["CORE", "Traces", "core_weights", "project", "residual_traces", "unmix", "update_temporal"]
 
+#: Traces are read from the part of a footprint above this part of its maximum.
+CORE = 0.3
 _EPS = np.finfo(np.float32).eps
 
 
@@ -55,10 +57,15 @@ class Traces:
         return Traces(*(getattr(self, f.name)[index] for f in fields(self)))
 
     def join(self, other: Traces) -> Traces:
-        """Components of both, these first."""
-        return Traces(
-            *(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self))
-        )
+        """Components of both, these first; coefficients of the lower order are filled up with 0."""
+        order = max(self.g.shape[1], other.g.shape[1])
+        joined = {
+            f.name: np.concatenate([getattr(self, f.name), getattr(other, f.name)])
+            for f in fields(self)
+            if f.name != "g"
+        }
+        wide = [np.pad(one.g, ((0, 0), (0, order - one.g.shape[1]))) for one in (self, other)]
+        return Traces(**joined, g=np.concatenate(wide))
 
     def scale(self, factor: np.ndarray) -> Traces:
         """Traces multiplied by a factor a component; what is measured in their units scales along."""
@@ -209,8 +216,36 @@ def update_temporal(
     Pnevmatikakis et al. 2016, Neuron 89:285, Methods, 'Updating temporal components'; Friedrich et al.
     2017, PLoS Comput Biol 13:e1005685 (HALS for traces).
     """
-    C = np.array(C, dtype=np.float32)
-    YrA, shared = _read(R, A, C, core)
+    traces = unmix(C, *_read(R, A, C, core), p=p, ITER=ITER, **deconvolution)
+    kept = np.flatnonzero(np.ptp(traces.C, axis=1) > 0)
+    return A[:, kept], traces.take(kept), kept
+
+
+def unmix(
+    C: np.ndarray, YrA: np.ndarray, shared: sparse.csc_matrix, *, p: int = 1, ITER: int = 2, **deconvolution
+) -> Traces:
+    """
+    Sweep over traces that were read from a movie until each explains what the others leave.
+
+    Parameters
+    ----------
+    C : ndarray of shape (K, T)
+        Current traces.
+    YrA : ndarray of shape (K, T)
+        What is left of the movie where each trace is read, in units of `C`.
+    shared : csc_matrix of shape (K, K)
+        Column k tells how much of a change of trace k is seen where each trace is read; its diagonal is 1.
+    p, ITER
+        As in `update_temporal`.
+    **deconvolution
+        Further keywords of `constrained_foopsi`.
+
+    Returns
+    -------
+    Traces
+        All K of them.
+    """
+    C, YrA = np.array(C, dtype=np.float32), np.array(YrA, dtype=np.float32)
     traces = Traces.from_raw(C + YrA, p=0)
     for _ in range(ITER):
         before = C.copy()
@@ -225,8 +260,7 @@ def update_temporal(
         if np.linalg.norm(before - C) <= 1e-3 * np.linalg.norm(C):
             break
     traces.C, traces.YrA = C, YrA
-    kept = np.flatnonzero(np.ptp(C, axis=1) > 0)
-    return A[:, kept], traces.take(kept), kept
+    return traces
 
 
 def _put(traces: Traces, k: int, one: Traces) -> None:
