@@ -176,7 +176,7 @@ def calcium_noise(
 
 
 def _spread_below_baseline(ordered: np.ndarray) -> float:
-    """Standard deviation of the sorted samples below the baseline; infinite if there are none."""
+    """Take the standard deviation of the sorted samples below the baseline; infinite if there are none."""
     baseline, spread = _middle(ordered), np.inf
     for _ in range(_BASELINE_ROUNDS):
         first = np.searchsorted(ordered, baseline - _QUIET * spread)

@@ -139,7 +139,7 @@ def constrained_foopsi(
         c = np.maximum(y, 0)
         return c, 0.0, 0.0, np.zeros(1), float(sn or 0.0), c.copy(), 0.0
     if sn is None:
-        sn = calcium_noise(y, noise_range, noise_method)
+        sn = float(calcium_noise(y, noise_range, noise_method))
     g = estimate_ar(y, p, sn, lags, fudge_factor) if g is None else _given(g, p)
     if y.size < 3 or not np.ptp(y) > 0:
         level = 0.0 if not y.size else float(y.mean()) if bl is None else float(bl)
