@@ -12,6 +12,8 @@ import importlib
 from types import SimpleNamespace
 from typing import Any
 
+from .compiling import ensure_cache
+
 __version__ = "0.1.0"
 
 # CaImAn's name -> module, attribute (None: the module itself).
@@ -37,6 +39,9 @@ _WHERE: dict[str, tuple[str, str | None]] = {
     "summary_images": ("summary_images", None),
     "utils": ("utils", None),
 }
+# Kernels need a place before the first of them is made, wherever that is.
+ensure_cache()
+
 _MOVIES = ("concatenate", "get_file_size", "load", "load_movie_chain", "movie", "play_movie")
 
 __all__ = [

@@ -17,6 +17,7 @@ from scipy import sparse
 
 from ..blocks import MEMORY_VARIABLE, _free_memory, memory_budget
 from ..cluster import map_ordered, shares_memory
+from ..compiling import announce_compilation
 from ..errors import InputError, ParameterError, explain
 from .background import RingModel
 from .boxes import BoxOfMovie, BoxTask, at_once, fit_box, movie_file
@@ -274,6 +275,7 @@ class CNMF:
                 )
             )
         check_parameters(self.params)
+        announce_compilation()
         return images[(slice(None), *indices)]
 
     def _remember(self, images: np.ndarray) -> None:
