@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+from scipy import sparse
+from synthetic import make_scene
+
+from cnmf_engine.cluster import setup_cluster, stop_server
+from cnmf_engine.cnmf import readout
+from cnmf_engine.cnmf.background import fit_ring, reconstruct_background
+from cnmf_engine.cnmf.geometry import decimate
+from cnmf_engine.cnmf.readout import read_out, reading_weights
+from cnmf_engine.cnmf.temporal import CORE, core_weights
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return make_scene(T=301, seed=4)
+
+
+def averaged(C, tsub):
+    return decimate(C, (1, len(C)), tsub=tsub)
+
+
+@pytest.mark.parametrize("ssub", [1, 2, 3])
+def test_weights_see_what_cells_add_to_the_background(scene, ssub):
+    A, C = scene.flat_A, scene.C
+    ring = fit_ring(scene.Y, A, C, scene.dims, radius=10, ssub=ssub)
+    B = reconstruct_background(scene.Y, A, C, ring.W, ring.b0, scene.dims)
+    left = core_weights(A, CORE).T @ (scene.Y - B - A @ C)
+    weights = reading_weights(A, ring.W, scene.dims, ssub, CORE)
+    centred = scene.Y - scene.Y.mean(axis=1, keepdims=True)
+    read = weights.T @ centred - weights.T @ A @ (C - C.mean(axis=1, keepdims=True))
+    np.testing.assert_allclose(read, left - left.mean(axis=1, keepdims=True), atol=0.05)
+
+
+@pytest.mark.parametrize("tsub", [1, 2, 4])
+def test_planted_traces_are_read_at_the_full_frame_rate(scene, tsub):
+    result = read_out(scene.movie, scene.flat_A, averaged(scene.C, tsub), tsub=tsub, radius=10, ssub=2)
+    traces = result.traces
+    assert traces.C.shape == traces.YrA.shape == scene.C.shape
+    r = [np.corrcoef(found, true)[0, 1] for found, true in zip(traces.C, scene.C)]
+    assert np.median(r) > 0.97
+    assert min(r) > 0.9
+    assert traces.C.min() >= 0
+    W, b0 = result.background
+    B = reconstruct_background(scene.Y, result.A, traces.C, W, b0, scene.dims)
+    assert (scene.Y - B - result.A @ traces.C).std() == pytest.approx(scene.noise, rel=0.15)
+    np.testing.assert_allclose(b0, scene.Y.mean(axis=1) - result.A @ traces.C.mean(axis=1), rtol=1e-3)
+
+
+def test_neither_tiles_nor_workers_change_traces(scene, monkeypatch):
+    options = dict(tsub=2, radius=10, ssub=2)
+    C = averaged(scene.C, 2)
+    whole = read_out(scene.movie, scene.flat_A, C, **options).traces
+    monkeypatch.setattr(readout, "_READ_VALUES", 301 * 16**2)
+    alone = read_out(scene.movie, scene.flat_A, C, **options).traces
+    np.testing.assert_allclose(alone.C, whole.C, atol=0.02)
+    _, dview, _ = setup_cluster(n_processes=3)
+    try:
+        shared = read_out(scene.movie, scene.flat_A, C, dview=dview, **options).traces
+    finally:
+        stop_server(dview=dview)
+    np.testing.assert_array_equal(shared.C, alone.C)
+    np.testing.assert_array_equal(shared.YrA, alone.YrA)
+
+
+def test_silent_components_are_left_out_and_none_is_a_result(scene):
+    A = sparse.csc_matrix(scene.flat_A)
+    C = averaged(scene.C, 2)
+    nothing = read_out(scene.movie, A[:, :0], C[:0], tsub=2, radius=10, ssub=2)
+    assert nothing.A.shape == (len(scene.Y), 0)
+    assert nothing.traces.C.shape == (0, 301)
+    constant = np.full_like(scene.movie, 7)
+    silent = read_out(constant, A, np.zeros_like(C), tsub=2, radius=10, ssub=2)
+    assert silent.A.shape[1] == len(silent.traces.C) == 0
