@@ -8,14 +8,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import psutil
 
-from cnmf_engine.blocks import frame_blocks
+from cnmf_engine.blocks import memory_budget
 from cnmf_engine.errors import InputError, ParameterError, explain
 from cnmf_engine.io import MovieReader, open_movie
 from cnmf_engine.io.readers import ArrayReader
 from cnmf_engine.movies import movie
-from cnmf_engine.tasks import progress_bar
+from cnmf_engine.stored import StoredMovie
 
 __all__ = ["get_file_size", "load", "load_movie_chain"]
 
@@ -41,9 +40,10 @@ def load(
     channel: int | None = None,
     outtype: Any = np.float32,
     is3D: bool = False,
-) -> movie:
+    memory_limit: int | float | str | None = None,
+) -> movie | StoredMovie:
     """
-    Load a movie.
+    Load a movie, or leave a large one in its file until its frames are used.
 
     Reads multi-page TIFF (``.tif``, ``.tiff``, ``.btf``; BigTIFF, ImageJ stacks above 4 GB), ``.npy``,
     ``.npz``, HDF5 (``.hdf5``, ``.h5``), memory maps (``.mmap``), and video (``.avi``, ``.mkv``; its first
@@ -66,7 +66,8 @@ def load(
     var_name_hdf5 : str
         Dataset of an HDF5 file; not needed if it holds only one.
     in_memory : bool
-        Copy ``.mmap`` and ``.npy`` files into memory; otherwise they stay mapped where `outtype` allows it.
+        Load all frames whatever their size. Otherwise ``.mmap`` and ``.npy`` files stay mapped where
+        `outtype` allows it, and a movie larger than the memory limit is left in its file.
     bottom, top, left, right : int
         Rows and columns to cut off.
     channel : int, optional
@@ -75,18 +76,21 @@ def load(
         Type of the values.
     is_behavior, is3D : bool
         Must be False: behaviour videos and movies of volumes aren't read here.
+    memory_limit : int, float or str, optional
+        Size up to which frames are loaded, see `cnmf_engine.blocks.memory_budget`.
 
     Returns
     -------
-    movie
-        Shape (T, d1, d2).
+    movie or StoredMovie
+        Shape (T, d1, d2). The second is used like the first, but reads frames from the file when they are
+        used and can't be written to.
 
     Raises
     ------
     MissingFileError
         If a file isn't there; the message lists the movies beside it.
     InputError
-        If a file can't be read as a movie, or is larger than the machine's memory.
+        If a file can't be read as a movie, or `in_memory` asks for more than the machine's memory.
     """
     if is_behavior or is3D:
         wrong = "is_behavior=True" if is_behavior else "is3D=True"
@@ -96,14 +100,26 @@ def load(
     if isinstance(file_name, list | tuple):
         return load_movie_chain(
             list(file_name), fr, start_time, meta_data, subindices, var_name_hdf5, bottom, top, left, right,
-            channel=channel, outtype=outtype,
+            channel=channel, outtype=outtype, in_memory=in_memory, memory_limit=memory_limit,
         )  # fmt: skip
-    with _opened(file_name, shape, var_name_hdf5, channel) as reader:
+    reader = _opened(file_name, shape, var_name_hdf5, channel)
+    kept_open = False
+    try:
         pick = _selection(subindices, reader.shape, (top, bottom, left, right))
-        data = _read(reader, pick, np.dtype(outtype), in_memory)
         rate = fr if fr is not None else reader.rate or _DEFAULT_RATE
-    names = [os.fspath(file_name)] if isinstance(file_name, str | os.PathLike) else None
-    return movie(data, fr=rate, start_time=start_time, file_name=names, meta_data=meta_data)
+        names = [os.fspath(file_name)] if isinstance(file_name, str | os.PathLike) else None
+        about = {"fr": rate, "start_time": start_time, "file_name": names, "meta_data": meta_data}
+        view = _mapped(reader, pick, np.dtype(outtype), in_memory)
+        if view is not None:
+            return movie(view, **about)
+        stored = StoredMovie(reader, pick, movie(np.empty((0, 1, 1), outtype), **about), memory_limit)
+        kept_open = not in_memory and stored.nbytes > memory_budget(memory_limit)
+        if kept_open:
+            logger.info("%r: frames are read when they are used, in_memory=True loads them", stored)
+        return stored if kept_open else stored.in_memory()
+    finally:
+        if not kept_open:
+            reader.close()
 
 
 def load_movie_chain(
@@ -122,9 +138,11 @@ def load_movie_chain(
     is3D: bool = False,
     channel: int | None = None,
     outtype: Any = np.float32,
-) -> movie:
+    in_memory: bool = False,
+    memory_limit: int | float | str | None = None,
+) -> movie | StoredMovie:
     """
-    Load the files of one recording as one movie.
+    Load the files of one recording as one movie, or leave large ones where they are until they are used.
 
     Parameters
     ----------
@@ -132,12 +150,14 @@ def load_movie_chain(
         The files in order; they may hold a single image each.
     fr, start_time, meta_data, subindices, var_name_hdf5, bottom, top, left, right, channel, outtype
         As for `load`; `subindices` and the cut-off apply to each file.
+    in_memory, memory_limit
+        As for `load`.
     z_top, z_bottom, is3D : optional
         Accepted for CaImAn's callers; must be 0 and False.
 
     Returns
     -------
-    movie
+    movie or StoredMovie
         Shape (T, d1, d2), T the frames of all files together.
 
     Raises
@@ -150,20 +170,27 @@ def load_movie_chain(
             explain("a movie of images", "planes (z_top, z_bottom or is3D)", "save one plane and load that")
         )
     files = list(file_list)
-    with open_movie(files, var_name_hdf5, channel) as chain:
+    chain, kept_open = open_movie(files, var_name_hdf5, channel), False
+    try:
         parts = getattr(chain, "readers", [chain])
         picks = [_selection(subindices, part.shape, (top, bottom, left, right)) for part in parts]
-        lengths = [len(np.arange(len(part))[pick[0]]) for part, pick in zip(parts, picks)]
-        frame = np.empty(chain.shape[1:], bool)[picks[0][1:]].shape
-        _check_memory(sum(lengths) * frame[0] * frame[1] * np.dtype(outtype).itemsize, files[0])
-        data = np.empty((sum(lengths), *frame), outtype)
-        start = 0
-        for part, pick, length in progress_bar(list(zip(parts, picks, lengths)), len(parts), "Loading"):
-            _fill(data[start : start + length], part, pick)
-            start += length
+        starts = np.cumsum([0] + [len(part) for part in parts])
+        frames = np.concatenate(
+            [start + np.arange(len(part))[pick[0]] for start, part, pick in zip(starts, parts, picks)]
+        )
         rate = fr if fr is not None else chain.rate or _DEFAULT_RATE
-    names = [os.fspath(name) for name in files if isinstance(name, str | os.PathLike)]
-    return movie(data, fr=rate, start_time=start_time, file_name=names or None, meta_data=meta_data)
+        names = [os.fspath(name) for name in files if isinstance(name, str | os.PathLike)]
+        about = {"fr": rate, "start_time": start_time, "file_name": names or None, "meta_data": meta_data}
+        like = movie(np.empty((0, 1, 1), outtype), **about)
+        stored = StoredMovie(chain, (frames, *picks[0][1:]), like, memory_limit)
+        kept_open = not in_memory and stored.nbytes > memory_budget(memory_limit)
+        if kept_open:
+            logger.info("%r: frames are read when they are used, in_memory=True loads them", stored)
+            return stored
+        return stored.in_memory("Loading" if len(files) > 1 else None)
+    finally:
+        if not kept_open:
+            chain.close()
 
 
 def get_file_size(
@@ -246,40 +273,11 @@ def _as_slice(index: np.ndarray) -> Any:
     return slice(int(index[0]), int(index[-1]) + 1)
 
 
-def _read(reader: MovieReader, pick: tuple[Any, Any, Any], dtype: np.dtype, in_memory: bool) -> np.ndarray:
-    mapped = getattr(reader, "mapped", None)
-    if mapped is not None and mapped.dtype == dtype and not in_memory and isinstance(pick[0], slice):
-        return mapped[pick[0]][:, pick[1], :][:, :, pick[2]]
-    frames = np.arange(len(reader))[pick[0]]
-    rows, columns = (np.arange(size)[one] for size, one in zip(reader.shape[1:], pick[1:]))
-    needed = len(frames) * len(rows) * len(columns) * dtype.itemsize
-    _check_memory(needed, reader.path or "the array")
-    data = np.empty((len(frames), len(rows), len(columns)), dtype)
-    _fill(data, reader, pick)
-    return data
-
-
-def _fill(data: np.ndarray, reader: MovieReader, pick: tuple[Any, Any, Any]) -> None:
-    """Read block by block, so that the file's own type isn't held beside the result."""
-    frames = np.arange(len(reader))[pick[0]]
-    per_frame = 2 * reader.shape[1] * reader.shape[2] * reader.dtype.itemsize
-    for part in frame_blocks(len(frames), per_frame):
-        chosen = frames[part]
-        consecutive = chosen[-1] - chosen[0] == len(chosen) - 1
-        block = reader[int(chosen[0]) : int(chosen[-1]) + 1] if consecutive else reader[chosen]
-        data[part] = block[:, pick[1], :][:, :, pick[2]]
-
-
-def _check_memory(needed: int, name: Any) -> None:
-    memory = psutil.virtual_memory()
-    if needed > memory.total:
-        raise InputError(
-            explain(
-                f"a movie that fits into {memory.total / 2**30:.1f} GB of memory",
-                f"{needed / 2**30:.1f} GB in {name}",
-                "load a part with subindices=slice(0, 1000), or go on from the file: motion correction and "
-                "save_memmap read it block by block",
-            )
-        )
-    if needed > memory.available:
-        logger.warning("Loading %.1f GB with %.1f GB free", needed / 2**30, memory.available / 2**30)
+def _mapped(
+    reader: MovieReader, pick: tuple[Any, Any, Any], dtype: np.dtype, in_memory: bool
+) -> np.ndarray | None:
+    """View of a mapped file, if that is what `load` should return."""
+    mapped = reader.mapped
+    if mapped is None or mapped.dtype != dtype or in_memory or not isinstance(pick[0], slice):
+        return None
+    return mapped[pick[0]][:, pick[1], :][:, :, pick[2]]

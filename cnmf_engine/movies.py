@@ -56,6 +56,8 @@ class movie(np.ndarray):  # CaImAn's name
         """View an array as a movie; see the class for the arguments."""
         if isinstance(input_arr, movie):
             return input_arr
+        if hasattr(input_arr, "in_memory"):
+            return input_arr.in_memory()
         if not isinstance(input_arr, np.ndarray):
             if not (
                 hasattr(input_arr, "shape") and hasattr(input_arr, "dtype") and hasattr(input_arr, "file")

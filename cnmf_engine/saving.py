@@ -12,6 +12,7 @@ import numpy as np
 
 from cnmf_engine.errors import InputError, explain
 from cnmf_engine.io import Target, iter_frames, replacing, write_frames
+from cnmf_engine.io.pages import drop_pages
 
 __all__ = ["save_movie", "to_8_bit", "write_video"]
 
@@ -72,7 +73,7 @@ def save_movie(
         )
     writers: dict[str, Callable[[Path], None]] = {
         ".tif": lambda part: _write_tiff(frames, part, to32, imagej, bigtiff, compress),
-        ".npy": lambda part: np.save(part, _typed(frames, to32)),
+        ".npy": lambda part: _write_npy(frames, part, to32),
         ".npz": lambda part: _write_npz(frames, part, to32),
         ".hdf5": lambda part: _write_hdf5(frames, part, to32, var_name_hdf5),
         ".avi": lambda part: write_video(to_8_bit(frames, q_min, q_max), part, frames.fr),
@@ -80,7 +81,7 @@ def save_movie(
     same = {".tiff": ".tif", ".h5": ".hdf5", ".mkv": ".avi"}
     suffix = path.suffix.lower()
     if suffix == ".mmap":
-        blocks = (block for _, block in iter_frames(np.asarray(frames)))
+        blocks = (block for _, block in iter_frames(_plain(frames)))
         # With a folder the writer stays there; without one it would choose the temporary folder.
         return write_frames(
             blocks, Target(path.with_suffix("").absolute(), order), frames.shape[1:], len(frames)
@@ -120,7 +121,7 @@ def to_8_bit(frames: np.ndarray, q_min: float = 1, q_max: float = 99.75) -> np.n
     low, high = np.percentile(finite, [q_min, q_max]) if finite.size else (0.0, 1.0)
     scale = 255 / (high - low) if high > low else 0.0
     stretched = np.empty(frames.shape, np.uint8)
-    for part, block in iter_frames(np.asarray(frames)):
+    for part, block in iter_frames(_plain(frames)):
         stretched[part] = np.clip(np.nan_to_num((block - low) * scale, nan=0), 0, 255)
     return stretched
 
@@ -161,6 +162,20 @@ def write_video(frames: np.ndarray, path: str | os.PathLike, fr: float, codec: s
     writer.release()
 
 
+def _plain(frames: Any) -> Any:
+    """View of a movie without its attributes; what isn't in memory stays where it is."""
+    return np.asarray(frames) if isinstance(frames, np.ndarray) else frames
+
+
+def _write_npy(frames: Any, path: Path, to32: bool) -> None:
+    dtype = np.float32 if to32 else frames.dtype
+    file = np.lib.format.open_memmap(path, "w+", dtype=dtype, shape=frames.shape)
+    for part, block in iter_frames(_plain(frames), dtype=dtype):
+        file[part] = block
+        drop_pages(file[part])
+    del file
+
+
 def _typed(frames: np.ndarray, to32: bool) -> np.ndarray:
     return np.asarray(frames).astype(np.float32, copy=False) if to32 else np.asarray(frames)
 
@@ -175,7 +190,10 @@ def _write_tiff(
         options: dict[str, Any] = (
             {"compression": "zlib", "compressionargs": {"level": compress}} if compress else {}
         )
-        tif.write(_typed(frames, to32), photometric="minisblack", metadata={"axes": "TYX"}, **options)
+        options |= {"photometric": "minisblack", "metadata": {"axes": "TYX"}}
+        dtype = np.float32 if to32 else frames.dtype
+        blocks = (frame for _, block in iter_frames(_plain(frames), dtype=dtype) for frame in block)
+        tif.write(blocks, shape=frames.shape, dtype=dtype, **options)
 
 
 def _write_npz(frames: Any, path: Path, to32: bool) -> None:
@@ -195,7 +213,7 @@ def _write_hdf5(frames: Any, path: Path, to32: bool, name: str) -> None:
     dtype = np.float32 if to32 else frames.dtype
     with h5py.File(path, "w") as file:
         dataset = file.create_dataset(name, shape=frames.shape, dtype=dtype)
-        for part, block in iter_frames(np.asarray(frames), dtype=dtype):
+        for part, block in iter_frames(_plain(frames), dtype=dtype):
             dataset[part] = block
         dataset.attrs["fr"] = frames.fr
         dataset.attrs["start_time"] = frames.start_time

@@ -255,7 +255,7 @@ def test_a_movie_larger_than_memory_says_so(tif, monkeypatch, caplog):
     class Memory:
         total, available = 1000, 1000
 
-    monkeypatch.setattr("cnmf_engine.loading.psutil.virtual_memory", lambda: Memory)
+    monkeypatch.setattr("cnmf_engine.stored.psutil.virtual_memory", lambda: Memory)
     with pytest.raises(InputError, match="subindices"):
         cm.load(tif)
     Memory.total = 10**12

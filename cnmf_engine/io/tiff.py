@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ class TiffReader(MovieReader):
     """
     Frames of a TIFF file: one page a frame, or one contiguous block.
 
-    Uncompressed stacks are mapped, so that only the frames asked for are read; that includes ImageJ's files
+    Of uncompressed stacks only the frames asked for are read, in one piece; that includes ImageJ's files
     above 4 GB, which list a single page. Frames written one by one by other software, which TIFF takes for
     separate images, are joined.
     """
@@ -91,7 +92,7 @@ class TiffReader(MovieReader):
         self._pages = pages
         self.shape = (len(pages), int(shape[-2]), int(shape[-1]))
         self.dtype = np.dtype(series[0].dtype).newbyteorder("=")
-        self._map, self._frames_on_disk = self._plan(series, shape)
+        self._raw, self._frames_on_disk = self._plan(series, shape)
 
     def _channel_pages(self, pages: np.ndarray, axes: str, channel: int | None) -> np.ndarray:
         axis = axes.index("C")
@@ -119,32 +120,31 @@ class TiffReader(MovieReader):
             )
         return np.arange(alike)
 
-    def _plan(self, series: list, shape: tuple[int, ...]) -> tuple[np.ndarray | None, list | None]:
-        """Choose how to read: a map of the file, page by page, or (neither) the whole series at once."""
+    def _plan(self, series: list, shape: tuple[int, ...]) -> tuple[_RawFrames | None, list | None]:
+        """Choose how to read: raw values, page by page, or (neither) the whole series at once."""
         first = series[0]
         stacked = (int(np.prod(shape[:-2], dtype=int)), *self.shape[1:])
         if len(shape) > 2 and first.dataoffset is not None:
-            return self._mapped(first, stacked), None
+            return self._raw_frames(first, stacked), None
         if len(shape) == 2:
             # The list of pages is read here, once: doing that on demand isn't safe in threads.
             return None, [one.pages[0] for one in series if _squeezed(one)[0] == shape]
         pages = list(first.pages)
         return None, pages if len(pages) == stacked[0] else None
 
-    def _mapped(self, series: Any, stacked: tuple[int, ...]) -> np.ndarray:
+    def _raw_frames(self, series: Any, stacked: tuple[int, ...]) -> _RawFrames:
         needed = series.dataoffset + int(np.prod(stacked, dtype=np.int64)) * self.dtype.itemsize
         size = self.path.stat().st_size
         if size < needed:
             raise InputError(
                 explain(f"{stacked[0]} frames ({needed} bytes) in {self.path}", f"only {size} bytes", DAMAGED)
             )
-        dtype = self.dtype.newbyteorder(self._tif.byteorder)
-        return np.memmap(self.path, dtype, "r", offset=series.dataoffset, shape=stacked)
+        return _RawFrames(self.path, series.dataoffset, self.dtype.newbyteorder(self._tif.byteorder), stacked)
 
     def _read(self, frames: slice | np.ndarray) -> np.ndarray:
         pages = self._pages[frames]
-        if self._map is not None:
-            return np.asarray(self._map[frames if len(self._map) == len(self._pages) else pages])
+        if self._raw is not None:
+            return self._raw.read(pages)
         if self._frames_on_disk is None:
             with self._tif.filehandle.lock:
                 return self._tif.asarray(series=0).reshape(-1, *self.shape[1:])[pages]
@@ -155,8 +155,33 @@ class TiffReader(MovieReader):
 
     def close(self) -> None:
         """Release the file."""
-        self._map = None
         self._tif.close()
+
+
+@dataclass(frozen=True)
+class _RawFrames:
+    """
+    Frames that lie one after the other in a file, as numbers.
+
+    They are read and not mapped: pages of a mapped file would count as this process's memory.
+    """
+
+    path: Path
+    offset: int
+    dtype: np.dtype
+    shape: tuple[int, int, int]
+
+    def read(self, frames: np.ndarray) -> np.ndarray:
+        """Read frames given by increasing numbers, those that follow each other in one go."""
+        if not len(frames):
+            return np.empty((0, *self.shape[1:]), self.dtype)
+        each = self.shape[1] * self.shape[2]
+        blocks = []
+        for run in np.split(frames, np.flatnonzero(np.diff(frames) != 1) + 1):
+            start = self.offset + int(run[0]) * each * self.dtype.itemsize
+            values = np.fromfile(self.path, self.dtype, len(run) * each, offset=start)
+            blocks.append(values.reshape(len(run), *self.shape[1:]))
+        return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 
 def _squeezed(series: Any) -> tuple[tuple[int, ...], str]:
