@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from ..io.pages import drop_pages
+
 __all__ = [
     "Box",
     "as_cube",
@@ -103,10 +105,12 @@ def read_box(images: np.ndarray, box: Box) -> np.ndarray:
     Returns
     -------
     ndarray of shape (rows * columns, T), float32
-        Copy of the traces, pixels in Fortran order.
+        Copy of the traces, pixels in Fortran order. Pages of a mapped file are given back.
     """
     block = images[(slice(None), *box.slices)]
-    return np.array(block.transpose(2, 1, 0), dtype=np.float32, order="C").reshape(-1, len(images))
+    Y = np.array(block.transpose(2, 1, 0), dtype=np.float32, order="C").reshape(-1, len(images))
+    drop_pages(block)
+    return Y
 
 
 def read_decimated(
