@@ -7,7 +7,7 @@ from scipy import ndimage, sparse, stats
 
 from cnmf_engine.errors import ParameterError, explain
 
-__all__ = ["baseline", "detrend", "mode_percentiles"]
+__all__ = ["baseline", "detrend", "in_noise_units", "mode_percentiles"]
 
 
 def detrend(
@@ -65,6 +65,32 @@ def detrend(
     weight = sparse.csc_matrix(A @ sparse.diags_array(1 / np.where(norms > 0, norms, 1)))
     behind = baseline(np.asarray(weight.T @ b @ np.asarray(f)), percentiles, window, fast)
     return ((F - resting) / (behind + resting)).astype(np.float32)
+
+
+def in_noise_units(detrended: np.ndarray, A: sparse.spmatrix, raw: np.ndarray) -> np.ndarray:
+    """
+    Divide traces by their noise.
+
+    Parameters
+    ----------
+    detrended : ndarray of shape (K, T)
+        What `detrend` made of the traces.
+    A : sparse matrix of shape (d, K)
+        Footprints.
+    raw : ndarray of shape (K, T)
+        Traces with their noise, before they were brought to the units of footprints of unit length.
+
+    Returns
+    -------
+    ndarray of shape (K, T), float32
+        Traces in noise levels; 0 for a trace without noise.
+    """
+    from cnmf_engine.noise import calcium_noise
+
+    norms = np.sqrt(np.asarray(A.multiply(A).sum(axis=0), dtype=np.float64)).ravel()
+    noise = norms * np.array([calcium_noise(np.asarray(trace, dtype=np.float64)) for trace in raw])
+    safe = np.where(noise > 0, noise, np.inf).reshape(-1, 1)
+    return (detrended / safe).astype(np.float32)
 
 
 def mode_percentiles(traces: np.ndarray) -> np.ndarray:

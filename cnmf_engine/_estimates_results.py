@@ -29,12 +29,22 @@ class Results:
         use_fast: bool = False,
         use_residuals: bool = True,
         detrend_only: bool = False,
+        noise_units: bool = False,
     ) -> Estimates:
         """
-        Remove slow changes from the traces; divide by the baseline only where there is one.
+        Remove slow changes from the traces; divide by the resting fluorescence only where that is known.
 
-        With the ring model the background holds no resting level of a cell, so DF/F has no meaning:
-        ``F_dff`` is then the detrended fluorescence, and ``dff_units`` says so.
+        DF/F divides by F0, the light of the resting cell. In a one-photon recording that light can't be told
+        from what lies above and below the cell: the ring model takes all of it for background. A quotient
+        would have an arbitrary denominator, often near zero, so it is not computed. ``F_dff`` is then one of
+
+        - detrended fluorescence, in units of the movie (default): sizes can be compared within a cell, and
+          between recordings with the same gain and exposure;
+        - with ``noise_units=True``, detrended fluorescence in units of each trace's own noise: sizes can be
+          compared between cells as signal-to-noise ratios, and a common threshold (3, say) means the same
+          for all.
+
+        ``dff_units`` says which it is.
 
         Parameters
         ----------
@@ -50,6 +60,8 @@ class Results:
             Start from ``C + YrA`` instead of ``C``.
         detrend_only : bool
             Never divide.
+        noise_units : bool
+            Divide by the noise of each trace; this engine's own.
 
         Returns
         -------
@@ -63,30 +75,45 @@ class Results:
         ParameterError
             If the window or the percentile can't be used.
         """
-        from cnmf_engine._detrend import detrend
+        from cnmf_engine._detrend import detrend, in_noise_units
 
-        raw = self.raw_traces() if use_residuals or self.C is None else np.asarray(self.C)
+        # Noise is in the raw traces only.
+        raw = self.raw_traces()
+        traces = raw if use_residuals else np.asarray(self.C)
         ring = self.W is not None or self.b is None or self.f is None or not np.size(self.f)
-        background = None if ring or detrend_only else (self.b, self.f)
+        background = None if ring or detrend_only or noise_units else (self.b, self.f)
         percentile = None if flag_auto else quantileMin
-        self.F_dff = detrend(raw, self.A, background, percentile, frames_window, use_fast)
-        self.dff_units = "detrended fluorescence" if background is None else "DF/F"
-        if background is None:
-            log.info("F_dff holds detrended fluorescence, not DF/F: there is no baseline to divide by")
+        self.F_dff = detrend(traces, self.A, background, percentile, frames_window, use_fast)
+        if noise_units:
+            self.F_dff = in_noise_units(self.F_dff, self.A, raw)
+            self.dff_units = "noise levels"
+        else:
+            self.dff_units = "detrended fluorescence" if background is None else "DF/F"
+        if ring and not (detrend_only or noise_units):
+            log.warning(
+                "F_dff holds detrended fluorescence in units of the movie, not DF/F: the ring background "
+                "leaves no resting fluorescence to divide by. Say detrend_only=True if that is what you "
+                "want, or noise_units=True for traces that can be compared between cells."
+            )
         return self
 
-    def compute_background(self, Yr: np.ndarray) -> np.ndarray:
+    def compute_background(self, Yr: np.ndarray, memory_limit: int | float | str | None = None) -> np.ndarray:
         """
         Evaluate the background; the ring model if there is one, else the low-rank one.
+
+        Computed block by block. A result that is larger than memory allows becomes a memory map in the
+        temporary folder, which the log names.
 
         Parameters
         ----------
         Yr : ndarray or memmap of shape (d, T) or (T, d1, d2)
             The movie.
+        memory_limit : int, float or str, optional
+            Bytes, or text such as '2GB'; a quarter of what is free if None.
 
         Returns
         -------
-        ndarray of shape (d, T), float32
+        ndarray or memmap of shape (d, T), float32
             Background, pixels in Fortran order, in units of the movie. As large as the movie: for a look at
             some frames use :meth:`play_movie` with ``frame_range``.
 
@@ -95,9 +122,9 @@ class Results:
         InputError
             If there is no background model, or the movie has another size.
         """
-        return movies.background(self, Yr)
+        return movies.background(self, Yr, memory_limit)
 
-    def compute_residuals(self, Yr: np.ndarray) -> Estimates:
+    def compute_residuals(self, Yr: np.ndarray, memory_limit: int | float | str | None = None) -> Estimates:
         """
         Project onto each footprint what cells and background leave of the movie.
 
@@ -105,6 +132,8 @@ class Results:
         ----------
         Yr : ndarray or memmap of shape (d, T) or (T, d1, d2)
             The movie.
+        memory_limit : int, float or str, optional
+            Bytes to hold at once, or text such as '2GB'.
 
         Returns
         -------
@@ -116,7 +145,7 @@ class Results:
         InputError
             If there is no background model, or the movie has another size.
         """
-        self.R = movies.residual_traces(self, Yr)
+        self.R = movies.residual_traces(self, Yr, memory_limit)
         if self.YrA is None:
             self.YrA = self.R.copy()
         return self

@@ -184,11 +184,13 @@ class Views:
         use_color: bool = False,
         gain_color: float = 4,
         gain_bck: float = 0.2,
+        memory_limit: int | float | str | None = None,
     ) -> Any:
         """
         Put the movie, its reconstruction and what is left over side by side.
 
-        Computed block by block, so that only the result is as large as the chosen frames.
+        Computed block by block. A result that is larger than memory allows becomes a memory map in the
+        temporary folder, which the log names; ``frame_range`` makes it shorter.
 
         Parameters
         ----------
@@ -218,6 +220,8 @@ class Views:
             Kept for CaImAn's code: the writer of movies chooses the codec by the file's name.
         use_color, gain_color, gain_bck
             CaImAn's coloured components; only ``use_color=False`` is known here.
+        memory_limit : int, float or str, optional
+            Bytes, or text such as '2GB'; a quarter of what is free if None.
 
         Returns
         -------
@@ -237,7 +241,7 @@ class Views:
         from cnmf_engine._estimates_movies import three_panels
         from cnmf_engine.movies import movie
 
-        panels = movie(three_panels(self, imgs, frame_range, gain_res, include_bck, bpx, thr))
+        panels = movie(three_panels(self, imgs, frame_range, gain_res, include_bck, bpx, thr, memory_limit))
         if save_movie:
             panels.save(movie_name, q_max=q_max, q_min=q_min)
         if display:

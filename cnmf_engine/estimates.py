@@ -303,6 +303,33 @@ class Estimates(Results, Views):
         self._fill(selection.join(self, self.discarded_components))
         self.discarded_components = None
 
+    def remove_components(self, ind_rm: Any) -> Estimates:
+        """
+        Take components out for good; what :meth:`select_components` takes out can be restored.
+
+        Parameters
+        ----------
+        ind_rm : sequence of int or bool
+            Which.
+
+        Returns
+        -------
+        Estimates
+            This object.
+
+        Raises
+        ------
+        InputError
+            If nothing was fitted, or an index doesn't exist.
+        """
+        if self.A is None:
+            fix = "call fit first, or load a fitted model"
+            raise InputError(explain("components to remove from", "estimates without A", fix))
+        n_components = self.A.shape[1]
+        gone = selection.component_indices(ind_rm, n_components)
+        rest = np.setdiff1d(np.arange(n_components), gone)
+        return self.select_components(rest, save_discarded_components=False)
+
     def _fill(self, fields: Mapping[str, Any]) -> None:
         """Replace per-component fields together, and forget what was said about the old ones."""
         for name, value in fields.items():

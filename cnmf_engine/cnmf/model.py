@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import copy
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from ..blocks import MEMORY_VARIABLE, _free_memory, memory_budget
+from .._memory import memory_room
 from ..cluster import map_ordered, shares_memory
 from ..compiling import announce_compilation
 from ..errors import InputError, ParameterError, explain
@@ -44,6 +43,8 @@ _WHOLE = (slice(None), slice(None))
 _OWN = ("dview", "Ain", "Cin", "b_in", "f_in", "skip_refinement", "remove_very_bad_comps")
 #: Copies of its averaged movie that a patch holds while it is fitted.
 _COPIES = 3
+#: Part of the free memory for patches that are fitted side by side, unless there is a memory_limit.
+_PART = 0.5
 
 
 class CNMF:
@@ -207,7 +208,7 @@ class CNMF:
             tsub=self.params.init["tsub"],
             **ring_options(self.params),
             **update_options(self.params),
-            budget=new._budget(),
+            budget=memory_room(self.params.patch["memory_limit"], _PART),
             dview=new.dview,
         )
         alive = new._finish(images, done.A, done.C, sn)
@@ -297,13 +298,6 @@ class CNMF:
             self.dims, rf, patch["stride"] if patch["rf"] is not None else 0, patch["border_pix"]
         )
 
-    def _budget(self) -> int:
-        """Bytes that the fit may hold at once: what somebody said, else half of what is free."""
-        limit = self.params.patch["memory_limit"]
-        if limit is None and not os.environ.get(MEMORY_VARIABLE, "").strip():
-            return _free_memory() // 2
-        return memory_budget(limit)
-
     def _run_boxes(
         self, images: np.ndarray, boxes: list[Box], start: Start, p: int | None
     ) -> list[Initialized | None]:
@@ -318,7 +312,7 @@ class CNMF:
             frames = len(images) // self.params.init["tsub"] + 1
             cost = _COPIES * 4 * frames * max(box.dims[0] * box.dims[1] for box in boxes)
             hint = "use smaller patches (rf), fewer frames, or a computer with more memory; going on as it is"
-            run = at_once(run, cost, self._budget(), hint)
+            run = at_once(run, cost, memory_room(self.params.patch["memory_limit"], _PART), hint)
         return map_ordered(run, tasks, self.dview, "CNMF-E patches" if len(boxes) > 1 else None)
 
     def _finish(self, images: np.ndarray, A: sparse.csc_matrix, C: np.ndarray, sn: np.ndarray) -> np.ndarray:
