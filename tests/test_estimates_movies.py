@@ -105,9 +105,13 @@ def test_noise_units_make_cells_comparable(scene, estimates):
     estimates.YrA = (noise * rng.normal(size=estimates.C.shape)).astype(np.float32)
     estimates.detrend_df_f(noise_units=True, flag_auto=False, quantileMin=20, frames_window=1500)
     assert estimates.dff_units == "noise levels"
-    np.testing.assert_allclose(estimates.F_dff.max(axis=1), 12 + 1.5, rtol=0.2)
+    peaks = estimates.F_dff.max(axis=1)
+    assert (
+        peaks.max() < 1.4 * peaks.min() and estimates.C.max(axis=1).max() > 7 * estimates.C.max(axis=1).min()
+    )
+    assert np.median(peaks) == pytest.approx(12, rel=0.25)
     quiet = estimates.F_dff[:, scene.C[0] < 1]
-    np.testing.assert_allclose(quiet.std(axis=1), 1, rtol=0.2)
+    np.testing.assert_allclose(quiet.std(axis=1), 1, rtol=0.35)
     estimates.detrend_df_f(noise_units=True, use_residuals=False)
     assert np.isfinite(estimates.F_dff).all()
 
