@@ -10,6 +10,7 @@ from scipy import ndimage, signal, sparse, special
 
 from cnmf_engine.blocks import frame_blocks
 from cnmf_engine.errors import InputError, ParameterError, explain
+from cnmf_engine.io.pages import drop_pages
 
 __all__ = ["Decision", "decide", "spatial_correlation", "transient_snr"]
 
@@ -308,8 +309,12 @@ def _own_frames(windows: list[np.ndarray], A: sparse.csc_matrix, T: int) -> list
 def _mean_images(Yr: np.ndarray, pixels: list[np.ndarray], frames: list[np.ndarray]) -> list[np.ndarray]:
     """Mean over `frames` at `pixels`, for each component; float64."""
     if Yr.strides[0] >= Yr.strides[1]:
-        # Time series lie together: a footprint's are read whole.
-        return [Yr[where][:, when].mean(axis=1, dtype=np.float64) for where, when in zip(pixels, frames)]
+        # Time series lie together: a footprint's are read where it is active.
+        means = []
+        for where, when in zip(pixels, frames):
+            means.append(Yr[np.ix_(where, when)].mean(axis=1, dtype=np.float64))
+            drop_pages(Yr)
+        return means
     # Frames lie together: the movie is read once from start to end.
     sums = [np.zeros(len(where)) for where in pixels]
     for block in frame_blocks(Yr.shape[1], 8 * Yr.shape[0]):
@@ -319,6 +324,7 @@ def _mean_images(Yr: np.ndarray, pixels: list[np.ndarray], frames: list[np.ndarr
         images = np.asarray(Yr[:, block]).T
         for total, where, when in zip(sums, pixels, inside):
             total += images[np.ix_(when, where)].sum(axis=0, dtype=np.float64)
+        drop_pages(Yr)
     return [total / len(when) for total, when in zip(sums, frames)]
 
 
