@@ -34,7 +34,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("movies", nargs="*", metavar="MOVIE")
     parser.add_argument("--full", action="store_true", help="the demo and all three sizes")
     parser.add_argument("--stage", choices=STAGES, help="profile this stage, on one worker")
-    parser.add_argument("--scaling", action="store_true", help="vary frames, pixels and cells")
+    parser.add_argument("--scaling", action="store_true", help="vary frames, pixels and cells, predict")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument(
         "--engine", choices=("embedded", "caiman", "both"), default="both", help="which to measure"
@@ -91,14 +91,13 @@ def _engines(asked: str) -> list[str]:
 
 
 def _scaling(options: argparse.Namespace, folder: Path, overrides: dict) -> int:
-    from benchmarks.scaling import TARGET, measure_scaling, table
+    from benchmarks.scaling import TARGET, growth, measure_scaling, table
 
     scaling = measure_scaling(folder, options.workers, overrides)
-    print(f"\nPrediction for {TARGET[0]} frames of {TARGET[1]} pixels with {TARGET[2]} cells:\n")
+    _write(options.json, {"machine": report.machine(), "scaling": scaling.stored()})
+    print(f"\n{growth(scaling)}\n")
+    print(f"Prediction for {TARGET[0]} frames of {TARGET[1]} pixels with {TARGET[2]} cells:\n")
     print(table(scaling))
-    sizes, results = scaling.sizes.tolist(), scaling.results
-    stored = {"sizes": sizes, "results": results, "share": scaling.share}
-    _write(options.json, {"machine": report.machine(), "scaling": stored})
     return 0
 
 

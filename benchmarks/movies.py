@@ -37,7 +37,7 @@ SIZES = {
     "large": _sized("large", 12000, 256, 220, seed=13),
 }
 
-SCALING_BASE = (400, 96, 20)
+SCALING_BASE = (800, 96, 25)
 
 
 def scaling_cases(base: tuple[int, int, int] = SCALING_BASE) -> list[Case]:

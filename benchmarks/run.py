@@ -157,6 +157,7 @@ def measure(
     engine: str = "embedded",
     profiled: str | None = None,
     keep: Path | None = None,
+    cpus: int | None = None,
 ) -> dict:
     """
     Run the whole path in this process and return what was measured.
@@ -175,6 +176,8 @@ def measure(
         A stage to profile.
     keep : Path, optional
         An .npz file for footprints, traces, summary images, shifts and evaluation.
+    cpus : int, optional
+        Processors that this process may use from now on; ignored where the system can't say so.
 
     Returns
     -------
@@ -182,6 +185,8 @@ def measure(
         Seconds, processor seconds of this process (all its threads; no other process's) and time spans of the
         stages, counts, and scores where the truth is known.
     """
+    if cpus and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cpus])
     start, stages = time.perf_counter(), Stages(profiled)
     cm, cnmf, params = stages.run("import", _imports, engine)
     opts = params.CNMFParams(params_dict=PARAMETERS | overrides)
@@ -232,7 +237,7 @@ def measure_cold(movie: Path, workers: int, overrides: dict | None = None, **opt
     overrides : dict, optional
         Parameters that differ; frame rate and cell size follow the movie's truth unless given.
     **options
-        `engine`, `profiled`, `keep` of `measure`.
+        `engine`, `profiled`, `keep`, `cpus` of `measure`.
 
     Returns
     -------
@@ -244,7 +249,11 @@ def measure_cold(movie: Path, workers: int, overrides: dict | None = None, **opt
     movie = Path(movie).resolve()
     truth = movie.with_name(f"{movie.stem}_truth.npz")
     job = {"movie": str(movie), "workers": workers, "overrides": parameters_for(truth) | (overrides or {})}
-    job |= {name: str(value) for name, value in options.items() if value is not None}
+    job |= {
+        name: value if isinstance(value, int) else str(value)
+        for name, value in options.items()
+        if value is not None
+    }
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "measured.json"
         command = [sys.executable, "-m", "benchmarks.run", json.dumps(job), str(out)]

@@ -15,11 +15,12 @@ import scipy.sparse as sp
 
 from benchmarks import report, sweep
 from benchmarks.__main__ import main, parse
+from benchmarks.costs import fit_cost, parallel_share
 from benchmarks.losses import losses
 from benchmarks.memory import MemoryWatch
 from benchmarks.movies import SIZES, scaling_cases, sweep_cases
 from benchmarks.run import STAGES, Stages, engines, measure_cold, parameters_for
-from benchmarks.scaling import Scaling, fit_power_law, parallel_share, table
+from benchmarks.scaling import TARGET, Scaling, growth, table
 from workshop_utils.scoring import load_truth, score, shift_error
 from workshop_utils.truth import Truth
 
@@ -193,13 +194,30 @@ def test_stage_times_and_profile():
     assert 0.05 <= stages.seconds["slow"] < 1 and "sleep" in stages.profile
 
 
-def test_power_law_is_recovered(rng):
-    sizes = np.array([(c.frames, c.px**2, c.cells) for c in scaling_cases()])
-    exact = 2e-7 * np.prod(sizes ** np.array([1.0, 0.9, 0.3]), axis=1)
-    law = fit_power_law(sizes, exact * np.exp(rng.normal(scale=0.02, size=len(sizes))))
-    np.testing.assert_allclose(law.exponents, [1, 0.9, 0.3], atol=0.06)
-    assert law.error < 0.04
-    assert law((24_000, 360_960, 800)) == pytest.approx(2e-7 * 24_000 * 360_960**0.9 * 800**0.3, rel=0.6)
+def true_cost(sizes):
+    frames, pixels, cells = np.asarray(sizes, float).T
+    return 0.2 + 2e-8 * frames * pixels + 3e-6 * frames * cells
+
+
+def sizes_of(cases):
+    return np.array([(c.frames, c.px**2, c.cells) for c in cases], float)
+
+
+def test_cost_is_recovered_and_extrapolates(rng):
+    sizes = sizes_of(scaling_cases())
+    cost = fit_cost(sizes, true_cost(sizes) * rng.normal(1, 0.02, len(sizes)))
+    assert cost.frame_pixel == pytest.approx(2e-8, rel=0.15)
+    assert cost.misfit < 0.03
+    assert cost(TARGET) == pytest.approx(true_cost([TARGET])[0], rel=0.15)
+    exact = fit_cost(sizes, true_cost(sizes))
+    np.testing.assert_allclose(exact.terms, [0.2, 2e-8, 3e-6, 0], rtol=1e-6)
+    assert fit_cost(sizes, sizes[:, 1] ** 2).misfit > 0.3, "another law shows in the misfit"
+
+
+def test_constant_memory_is_predicted_as_such():
+    sizes = sizes_of(scaling_cases())
+    cost = fit_cost(sizes, np.full(len(sizes), 300.0), per_pixel=True)
+    assert cost(TARGET) == pytest.approx(300)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.9, 1.0])
@@ -209,18 +227,26 @@ def test_parallel_share_follows_amdahl(share):
     assert parallel_share(10, 11, 4) == 0 and parallel_share(10, 5, 1) == 0
 
 
-def test_scaling_table_predicts_fewer_seconds_on_more_cores():
-    sizes = np.array([(c.frames, c.px**2, c.cells) for c in scaling_cases()], float)
-    seconds = np.prod(sizes[:, :2], axis=1) * 1e-6
-    results = [
-        {"stages_cpu": dict.fromkeys(STAGES, float(s)), "peak_MB": 100.0, "private_MB": 50.0} for s in seconds
-    ]
-    scaling = Scaling(sizes, results, dict.fromkeys(STAGES, 1.0))
-    rows = table(scaling, target=(1000, 10_000, 10), cores=(2, 16)).splitlines()
-    fit = next(row for row in rows if row.startswith("| fit")).split("|")
-    assert [float(cell) for cell in fit[2:5]] == [1, 1, 0]
-    assert float(fit[7]) == pytest.approx(5, rel=0.01) and float(fit[8]) == pytest.approx(10 / 16, abs=0.06)
+def test_scaling_tables_predict_and_compare():
+    sizes = sizes_of(scaling_cases())
+    cpu = {stage: true_cost(sizes) for stage in STAGES}
+    memory = {key: np.full(len(sizes), 200.0) for key in ("peak_MB", "private_MB")}
+    check = {
+        "size": TARGET,
+        "cpu": dict.fromkeys(STAGES, 2 * true_cost([TARGET])[0]),
+        "memory": {"peak_MB": 400.0, "private_MB": 200.0},
+    }
+    scaling = Scaling(sizes, cpu, memory, dict.fromkeys(STAGES, 0.5), check)
+    rows = table(scaling, cores=(1, 2)).splitlines()
     assert len({row.count("|") for row in rows}) == 1
+    fit = [cell.strip() for cell in next(row for row in rows if row.startswith("| fit")).split("|")]
+    assert fit[2:8] == ["0.20 s", "20.00", "3.00", "0%", "0.50", "0.50"]
+    seconds = true_cost([TARGET])[0]
+    assert [float(cell) for cell in fit[8:10]] == [round(seconds, 1), round(0.75 * seconds, 1)]
+    grown = growth(scaling).splitlines()
+    assert len({row.count("|") for row in grown}) == 1
+    assert "frames x 8" in grown[0] and "cells x 4" in grown[0]
+    assert json.loads(json.dumps(scaling.stored()))["share"]["fit"] == 0.5
 
 
 @dataclass
