@@ -12,6 +12,7 @@ import numpy as np
 
 from cnmf_engine.blocks import frame_blocks, memory_budget
 from cnmf_engine.filters import filter_frames
+from cnmf_engine.gaps import Gaps, nearest_complete
 from cnmf_engine.io.pages import drop_pages
 from cnmf_engine.io.regions import GROUP, fill_frames, is_time_major, read_blocks, typical_frame
 from cnmf_engine.neighbours import N_SUMS, Sums, add_products
@@ -32,26 +33,6 @@ _MOST_FRAMES, _PIXELS = 4 * GROUP, 128
 
 
 @dataclass(frozen=True)
-class _Gaps:
-    """
-    What is missing (NaN) in a movie.
-
-    Attributes
-    ----------
-    unseen : ndarray of shape (T,), bool
-        Frames without any value.
-    incomplete : ndarray of shape (d1, d2), bool
-        Pixels that miss a value in another frame.
-    mean : ndarray of shape (d1, d2), float32
-        Mean of the seen frames at complete pixels.
-    """
-
-    unseen: np.ndarray
-    incomplete: np.ndarray
-    mean: np.ndarray
-
-
-@dataclass(frozen=True)
 class _Task:
     """
     A movie with the filter for it, and what the work may take.
@@ -66,7 +47,7 @@ class _Task:
     movie: Any
     kernel: np.ndarray | None
     level: np.ndarray
-    gaps: _Gaps | None
+    gaps: Gaps | None
     budget: int
     n_threads: int
 
@@ -195,7 +176,7 @@ def _strips(task: _Task, pieces: list[slice]) -> Iterator[tuple[slice, slice, np
 def _prepare(task: _Task, frames: np.ndarray, numbers: np.ndarray, columns: slice) -> None:
     """Fill what is missing and subtract the level, in place."""
     if task.gaps is not None:
-        _fill(frames, task.gaps, numbers, columns)
+        task.gaps.fill(frames, numbers, columns)
     frames -= task.level[:, columns]
 
 
@@ -263,7 +244,7 @@ def _mean_and_noise(frames: np.ndarray, n_threads: int) -> tuple[np.ndarray, np.
 
 
 def _levels(
-    noise: np.ndarray, brightness: np.ndarray, gaps: _Gaps | None, columns: slice
+    noise: np.ndarray, brightness: np.ndarray, gaps: Gaps | None, columns: slice
 ) -> tuple[np.ndarray, np.ndarray]:
     """Height from which a sample counts, and the noise; both infinite where a pixel has no signal."""
     good = noise > _ROUNDING * np.abs(brightness)
@@ -306,7 +287,7 @@ def _keep_signal(frames, mean, floor, peak):
                 frames[t, r, c] = value if value >= floor[r, c] else np.float32(0)
 
 
-def _find_gaps(task: _Task) -> _Gaps:
+def _find_gaps(task: _Task) -> Gaps:
     """Look for missing values, block by block."""
     T, d1, d2 = task.movie.shape
     unseen, incomplete, total = np.zeros(T, bool), np.zeros((d1, d2), bool), np.zeros((d1, d2))
@@ -323,31 +304,4 @@ def _find_gaps(task: _Task) -> _Gaps:
     if unseen.all():
         incomplete[:] = True
     mean = (total / max(T - unseen.sum(), 1)).astype(np.float32)
-    return _Gaps(unseen, incomplete, _nearest_complete(mean[None], incomplete)[0])
-
-
-def _nearest_complete(frames: np.ndarray, incomplete: np.ndarray) -> np.ndarray:
-    """Give incomplete pixels the values of the nearest complete one, in place."""
-    from scipy import ndimage
-
-    if incomplete.all():
-        frames[:] = 0
-    elif incomplete.any():
-        rows, columns = ndimage.distance_transform_edt(
-            incomplete, return_distances=False, return_indices=True
-        )
-        frames[:, incomplete] = frames[:, rows[incomplete], columns[incomplete]]
-    return frames
-
-
-def _fill(frames: np.ndarray, gaps: _Gaps, numbers: np.ndarray, columns: slice) -> None:
-    """
-    Fill what is missing in place, or the filter would spread NaN over the image.
-
-    Incomplete pixels take the values of the nearest complete one: a constant instead would make an edge that
-    lights up whenever the background does. Frames without any value take the mean.
-    """
-    _nearest_complete(frames, gaps.incomplete[:, columns])
-    unseen = gaps.unseen[numbers]
-    if unseen.any():
-        frames[unseen] = gaps.mean[:, columns]
+    return Gaps(unseen, incomplete, nearest_complete(mean[None], incomplete)[0])
