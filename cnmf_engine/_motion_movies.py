@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnmf_engine.blocks import frame_blocks
+from cnmf_engine.blocks import frame_blocks, memory_budget
 from cnmf_engine.errors import InputError, explain
-from cnmf_engine.io import Target, write_frames
+from cnmf_engine.io import Target, open_movie, write_frames
 from cnmf_engine.registration import apply_shifts, patch_grid, warp
 from cnmf_engine.registration.passes import check_movie
 from cnmf_engine.registration.warping import fill_missing
@@ -26,11 +27,13 @@ __all__ = [
     "crop",
     "found_shifts",
     "largest_value",
+    "opened",
     "smallest_value",
     "stems",
     "writer",
 ]
 
+_LARGEST_BLOCK = 64 * 2**20
 _ARRAY_STEM = "tmp_mov_mot_corr"
 
 
@@ -75,10 +78,32 @@ class CorrectedMovie:
     def __getitem__(self, frames: slice) -> np.ndarray:
         return self._move(np.asarray(self._movie[frames]), frames)
 
-    def blocks(self) -> Iterator[np.ndarray]:
-        """All corrected frames, in blocks that fit the memory budget."""
-        for frames in frame_blocks(self.shape[0], 16 * self.shape[1] * self.shape[2]):
+    def blocks(self, memory_limit: int | float | str | None = None) -> Iterator[np.ndarray]:
+        """All corrected frames, in blocks that fit the memory budget and aren't larger than 64 MB."""
+        budget = min(memory_budget(memory_limit), _LARGEST_BLOCK)
+        for frames in frame_blocks(self.shape[0], 16 * self.shape[1] * self.shape[2], budget):
             yield self[frames]
+
+
+@contextmanager
+def opened(corrector: MotionCorrect, source: Any) -> Iterator[Any]:
+    """
+    Open a movie and cut out what the corrector's `indices` say.
+
+    Parameters
+    ----------
+    corrector : MotionCorrect
+        Its settings are used.
+    source : str, Path, numpy.ndarray or list of those
+        The movie.
+
+    Yields
+    ------
+    array_like of shape (T, d1, d2)
+        Frames on demand.
+    """
+    with open_movie(source, corrector.var_name_hdf5) as reader:
+        yield crop(reader, corrector.indices)
 
 
 def crop(movie: Any, indices: tuple[slice, slice] | slice) -> Any:

@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cnmf_engine._motion_movies import (
-    corrected_movie,
-    crop,
-    found_shifts,
-    largest_value,
-    smallest_value,
-    stems,
-    writer,
-)
+from cnmf_engine._motion_movies import largest_value, opened, smallest_value
+from cnmf_engine._motion_runs import correct_piecewise, correct_rigidly, measured, moved_movie
 from cnmf_engine.errors import InputError, ParameterError, explain
-from cnmf_engine.io import open_movie
 from cnmf_engine.movies import movie as Movie
 from cnmf_engine.registration import (
     RegistrationQuality,
     high_pass,
     high_pass_filter_space,
-    register_piecewise,
-    register_rigid,
     registration_quality,
 )
 from cnmf_engine.registration.estimator import limits
-from cnmf_engine.registration.templates import check_filter_mode, median_template
+from cnmf_engine.registration.templates import check_filter_mode
 from cnmf_engine.registration.warping import check_border
 
 __all__ = ["MotionCorrect", "RegistrationQuality", "high_pass_filter_space", "registration_quality"]
@@ -95,9 +83,13 @@ class MotionCorrect:
     shifts_interpolate : bool
         Interpolate shifts between patches with cubic splines instead of linearly.
     filter_mode : {'auto', 'caiman'}
-        How `gSig_filt` filters the frames before they are compared. 'auto': a Gaussian mean of half
-        this width (at most 1.5 px) minus one of 1.5 times it, which holds on dim and blurred recordings too.
-        'caiman': with CaImAn's narrower kernel. Templates are shown with CaImAn's kernel in both.
+        How frames are compared. 'auto': filtered by a difference of Gaussians, two thirds of `gSig_filt` (at
+        most 2 px) and twice `gSig_filt` wide, and with pixels and spatial frequencies weighted by how much
+        the recording shows them to tell about shifts; this holds on dim and blurred recordings too. 'caiman':
+        with CaImAn's narrower kernel and the plain cross-correlation. Templates are shown with CaImAn's
+        kernel in both.
+    memory_limit : int, float or str, optional
+        Bytes that blocks of frames may take, e.g. ``'500MB'``; see `cnmf_engine.blocks.memory_budget`.
 
     Attributes
     ----------
@@ -154,6 +146,7 @@ class MotionCorrect:
         indices: tuple[slice, slice] = (slice(None), slice(None)),
         shifts_interpolate: bool = False,
         filter_mode: str = "auto",
+        memory_limit: int | float | str | None = None,
     ) -> None:
         self.fname = list(fname) if isinstance(fname, list | tuple) else [fname]
         self.min_mov = min_mov
@@ -180,6 +173,7 @@ class MotionCorrect:
         self.indices = indices
         self.shifts_interpolate = shifts_interpolate
         self.filter_mode = filter_mode
+        self.memory_limit = memory_limit
         self._check()
 
     def _check(self) -> None:
@@ -222,7 +216,7 @@ class MotionCorrect:
             If a movie can't be used.
         """
         if self.min_mov is None:
-            with self._opened(self.fname[0]) as movie:
+            with opened(self, self.fname[0]) as movie:
                 self.min_mov = smallest_value(
                     movie, lambda frames: high_pass(frames, self.gSig_filt), _MINIMUM_FRAMES
                 )
@@ -234,7 +228,7 @@ class MotionCorrect:
             self.motion_correct_rigid(template=template, save_movie=save_movie)
             self.mmap_file = self.fname_tot_rig
             self.border_to_0 = largest_value(np.array(self.shifts_rig))
-        found = self._measured()
+        found = measured(self)
         self.quality = found[0] if len(found) == 1 else found
 
     def motion_correct_rigid(self, template: np.ndarray | None = None, save_movie: bool = False) -> None:
@@ -246,33 +240,7 @@ class MotionCorrect:
         template, save_movie
             As for `motion_correct`.
         """
-        self.shifts_rig, self.templates_rig, self.fname_tot_rig = [], [], []
-        self._at_limit, self._lengths = [], []
-        start, guide = template, None
-        for source, stem in zip(self.fname, stems(self.fname)):
-            with self._opened(source) as movie:
-                result = register_rigid(
-                    movie,
-                    self.max_shifts,
-                    self.gSig_filt,
-                    start,
-                    self.niter_rig,
-                    self.splits_rig,
-                    self.num_splits_to_process_rig,
-                    self.border_nan,
-                    self.dview,
-                    writer(f"{stem}_rig_", movie.shape) if save_movie else None,
-                    keep_template=template is not None,
-                    filter_mode=self.filter_mode,
-                    guide=guide,
-                )
-            start, guide = result.template, result.guide
-            self.shifts_rig += [(float(row), float(col)) for row, col in result.shifts]
-            self.templates_rig += list(result.templates)
-            self.fname_tot_rig.append(result.saved)
-            self._at_limit.append(result.at_limit)
-            self._lengths.append(len(result.shifts))
-        self.total_template_rig, self._guide = start, guide
+        correct_rigidly(self, template, save_movie)
 
     def motion_correct_pwrigid(
         self, save_movie: bool = True, template: np.ndarray | None = None, show_template: bool = False
@@ -287,41 +255,9 @@ class MotionCorrect:
         show_template : bool
             Accepted for CaImAn's callers.
         """
-        start, guide = template, None
         if template is None:
             self.motion_correct_rigid(save_movie=False)
-            start, guide = self.total_template_rig, self._guide
-        self.x_shifts_els, self.y_shifts_els, self.coord_shifts_els = [], [], []
-        self.templates_els, self.fname_tot_els = [], []
-        self._at_limit, self._lengths = [], []
-        for source, stem in zip(self.fname, stems(self.fname)):
-            with self._opened(source) as movie:
-                result = register_piecewise(
-                    movie,
-                    start,
-                    self.max_shifts,
-                    self.gSig_filt,
-                    self.strides,
-                    self.overlaps,
-                    self.max_deviation_rigid,
-                    self.splits_els,
-                    self.border_nan,
-                    self.shifts_interpolate,
-                    self.dview,
-                    writer(f"{stem}_els_", movie.shape) if save_movie else None,
-                    self.filter_mode,
-                    guide,
-                )
-            if template is None:
-                start = result.template
-            self.x_shifts_els += list(result.row_shifts)
-            self.y_shifts_els += list(result.col_shifts)
-            self.coord_shifts_els += [None] * len(result.row_shifts)
-            self.templates_els += list(result.templates)
-            self.fname_tot_els.append(result.saved)
-            self._at_limit.append(result.at_limit)
-            self._lengths.append(len(result.row_shifts))
-        self.total_template_els = result.template
+        correct_piecewise(self, template, save_movie)
 
     def apply_shifts_movie(
         self,
@@ -361,40 +297,6 @@ class MotionCorrect:
             If nothing was corrected yet, or the movie has another number of frames.
         """
         rigid = not self.pw_rigid if rigid_shifts is None else bool(rigid_shifts)
-        with self._opened(fname) as movie:
-            corrected = corrected_movie(self, movie, found_shifts(self, rigid), rigid)
-            floor = smallest_value(corrected, np.asarray, movie.shape[0]) if remove_min else 0.0
-            if floor < 0:
-                logger.info("The minimum of the movie, %g, is subtracted (remove_min=False keeps it)", floor)
-            blocks = (block - np.float32(min(floor, 0.0)) for block in corrected.blocks())
-            if not save_memmap:
-                return Movie(np.concatenate(list(blocks)))
-            path = Path(save_base_name)
-            base = path if path.name != str(path) else Path.cwd() / path
-            return writer(base, movie.shape, order)(blocks)
-
-    @contextmanager
-    def _opened(self, source: Any) -> Iterator[Any]:
-        with open_movie(source, self.var_name_hdf5) as reader:
-            yield crop(reader, self.indices)
-
-    def _measured(self) -> list[RegistrationQuality]:
-        rigid = not self.pw_rigid
-        shifts, first, found = found_shifts(self, rigid), 0, []
-        templates = np.stack(self.templates_rig if rigid else self.templates_els)
-        template = median_template(templates, self.gSig_filt, self.filter_mode)
-        for source, length, at_limit in zip(self.fname, self._lengths, self._at_limit):
-            with self._opened(source) as movie:
-                after = corrected_movie(self, movie, shifts[first : first + length], rigid)
-                quality = registration_quality(
-                    movie,
-                    after,
-                    template,
-                    self.gSig_filt,
-                    self.border_to_0,
-                    at_limit,
-                    filter_mode=self.filter_mode,
-                )
-            found.append(quality)
-            first += length
-        return found
+        return moved_movie(
+            self, fname, rigid, Path(save_base_name) if save_memmap else None, order, remove_min
+        )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from cnmf_engine.registration.estimator import ShiftEstimator
+from cnmf_engine.registration.guides import Guide
 from cnmf_engine.registration.piecewise import PiecewiseResult, patch_grid, register_piecewise, warp
 from cnmf_engine.registration.quality import RegistrationQuality, registration_quality
-from cnmf_engine.registration.rigid import RigidResult, initial_template, register_rigid
+from cnmf_engine.registration.rigid import RigidResult, register_rigid
 from cnmf_engine.registration.templates import high_pass, high_pass_filter_space, match_filter
 from cnmf_engine.registration.warping import apply_shifts
 
 __all__ = [
+    "Guide",
     "PiecewiseResult",
     "RegistrationQuality",
     "RigidResult",
@@ -17,7 +19,6 @@ __all__ = [
     "apply_shifts",
     "high_pass",
     "high_pass_filter_space",
-    "initial_template",
     "match_filter",
     "patch_grid",
     "register_piecewise",

@@ -9,7 +9,7 @@ from scipy import fft
 
 from cnmf_engine.errors import ParameterError, explain
 
-__all__ = ["ShiftEstimator", "clipped", "limits"]
+__all__ = ["ShiftEstimator", "clipped", "limits", "peak_offset", "taper", "zoom_matrices"]
 
 # Deviations above this many robust standard deviations are mostly active cells, which aren't in the template.
 _CLIP = 2.0
@@ -95,20 +95,11 @@ class ShiftEstimator:
         reach = np.minimum(np.ceil(self.max_shifts), np.array(dims) - 1).astype(int)
         self._lags = [np.arange(-r, r + 1) for r in reach]
         self._steps = [np.arange(-10, 11) * _FINE if r else np.zeros(1) for r in reach]
-        self._window = np.outer(_taper(dims[0], margin), _taper(dims[1], margin)).astype(np.float32)
+        self._window = np.outer(taper(dims[0], margin), taper(dims[1], margin)).astype(np.float32)
         self._weight = self._window.sum()
         self._padded = tuple(fft.next_fast_len(int(d + r), real=True) for d, r in zip(dims, reach))
         self._spectrum = np.conj(fft.rfft2(self._windowed(template[None])[0], s=self._padded))
-        # The DFT at lags of a tenth of a pixel is a product with a matrix for each axis.
-        row_freq, col_freq = fft.fftfreq(self._padded[0]), fft.rfftfreq(self._padded[1])
-        # A real image's spectrum is stored half: all columns but the first (and a middle one) count twice.
-        weight = np.full(len(col_freq), 2.0)
-        weight[0] = 1.0
-        if self._padded[1] % 2 == 0:
-            weight[-1] = 1.0
-        to_cols = np.exp(2j * np.pi * np.outer(col_freq, self._steps[1])) * weight[:, None]
-        self._to_rows = np.exp(2j * np.pi * np.outer(self._steps[0], row_freq)).astype(np.complex64)
-        self._to_cols = to_cols.astype(np.complex64)
+        self._to_rows, self._to_cols = zoom_matrices(self._padded, self._steps)
 
     def find(self, frames: np.ndarray, level: np.ndarray | None = None) -> np.ndarray:
         """
@@ -157,8 +148,8 @@ class ShiftEstimator:
         n, _, width = fine.shape
         best = fine.reshape(n, -1).argmax(axis=1)
         frame, at_row, at_col = np.arange(n), best // width, best % width
-        down = _vertex(fine[frame, :, at_col], at_row)
-        right = _vertex(fine[frame, at_row, :], at_col)
+        down = _FINE * peak_offset(fine[frame, :, at_col], at_row)
+        right = _FINE * peak_offset(fine[frame, at_row, :], at_col)
         return np.stack([rows[at_row] + down, cols[at_col] + right], axis=1)
 
     def _windowed(self, frames: np.ndarray) -> np.ndarray:
@@ -180,8 +171,8 @@ def clipped(frames: np.ndarray) -> np.ndarray:
     ndarray of shape (n, d1, d2), float32
         Frames within two robust standard deviations of their median; unchanged where that is 0.
     """
-    # Neighbouring filtered pixels are alike, so a grid of at most ten thousand tells the spread.
-    step = max(int(np.ceil(np.sqrt(frames.shape[1] * frames.shape[2] / 1e4))), 1)
+    # Neighbouring filtered pixels are alike, so a grid of some thousand tells the spread.
+    step = max(int(np.ceil(np.sqrt(frames.shape[1] * frames.shape[2] / 2.5e3))), 1)
     sample = frames[:, ::step, ::step].reshape(len(frames), -1)
     middle = np.median(sample, axis=1)[:, None, None]
     spread = _MAD_TO_STD * np.median(np.abs(sample - middle[:, 0]), axis=1)[:, None, None]
@@ -200,15 +191,76 @@ def _rolled(frames: np.ndarray, lags: np.ndarray) -> np.ndarray:
     return out
 
 
-def _taper(size: int, margin: int) -> np.ndarray:
-    """Rise from 0 to 1 over a tenth of the image (more if the filter is wide), and fall again."""
+def zoom_matrices(dims: tuple[int, int], lags: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Prepare the inverse DFT of a half spectrum at chosen lags only: a product with a matrix for each axis.
+
+    Parameters
+    ----------
+    dims : tuple of int
+        Rows and columns of the (padded) image.
+    lags : sequence of two ndarray
+        Lags of rows and columns, px, whole or not.
+
+    Returns
+    -------
+    to_rows : ndarray of shape (row lags, rows), complex64
+        Stands before the spectrum.
+    to_cols : ndarray of shape (columns // 2 + 1, column lags), complex64
+        Stands behind it.
+
+    References
+    ----------
+    Guizar-Sicairos et al. 2008, Optics Letters 33:156.
+    """
+    row_freq, col_freq = fft.fftfreq(dims[0]), fft.rfftfreq(dims[1])
+    # A real image's spectrum is stored half: all columns but the first (and a middle one) count twice.
+    weight = np.full(len(col_freq), 2.0)
+    weight[0] = 1.0
+    if dims[1] % 2 == 0:
+        weight[-1] = 1.0
+    to_rows = np.exp(2j * np.pi * np.outer(lags[0], row_freq))
+    to_cols = np.exp(2j * np.pi * np.outer(col_freq, lags[1])) * weight[:, None]
+    return to_rows.astype(np.complex64), to_cols.astype(np.complex64)
+
+
+def taper(size: int, margin: int) -> np.ndarray:
+    """
+    Weight pixels along an axis: 0 at the ends, 1 inside.
+
+    Parameters
+    ----------
+    size : int
+        Pixels.
+    margin : int
+        Width of the border where a filter sees beyond the image, px.
+
+    Returns
+    -------
+    ndarray of shape (size,)
+        Rise over a tenth of the image (more if the filter is wide, a quarter at most), and fall.
+    """
     width = min(max(0.1 * size, margin), 0.25 * size)
     edge = np.minimum(np.arange(size), np.arange(size)[::-1]) + 0.5
     return np.sin(0.5 * np.pi * np.minimum(edge / max(width, 1e-9), 1.0)) ** 2
 
 
-def _vertex(values: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Offset (px) of a parabola's top from grid point `at`, 0 at the end of the grid."""
+def peak_offset(values: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """
+    Find the top of a parabola through the largest value and its neighbours.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, size)
+        Values on a grid.
+    at : ndarray of shape (n,)
+        Where each row is largest.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Distance of the top from there, -0.5 to 0.5 grid steps; 0 at the end of the grid.
+    """
     n, size = values.shape
     if size < 3:
         return np.zeros(n)
@@ -217,4 +269,4 @@ def _vertex(values: np.ndarray, at: np.ndarray) -> np.ndarray:
     bend = left - 2 * mid + right
     usable = (bend < 0) & (inner == at)
     offset = 0.5 * (left - right) / np.where(usable, bend, 1.0)
-    return np.where(usable, np.clip(offset, -0.5, 0.5), 0.0) * _FINE
+    return np.where(usable, np.clip(offset, -0.5, 0.5), 0.0)

@@ -9,14 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from cnmf_engine.blocks import memory_budget
 from cnmf_engine.cluster import map_ordered
 from cnmf_engine.errors import InputError, ParameterError, explain
+from cnmf_engine.io.pages import drop_pages
 
 __all__ = ["FramePass", "Sink", "StepResult", "check_movie", "chunks_of", "read_frames", "some", "spread"]
 
 logger = logging.getLogger("caiman")
 
-_BLOCK_PIXELS = 2**21
+_BLOCK_PIXELS = 2**20
+# Of one frame: as it was read, filtered, and corrected.
+_BYTES_PER_PIXEL = 16
 
 Sink = Callable[[Iterator[np.ndarray]], Any]
 
@@ -29,7 +33,7 @@ class StepResult:
     ----------
     found : ndarray of shape (n, ...)
         The shifts of its frames.
-    total : ndarray of shape (d1, d2), float64
+    total : ndarray of shape (d1, d2)
         Sum of its corrected frames.
     corrected : ndarray of shape (n, d1, d2), float32
         Corrected frames with their borders treated.
@@ -56,12 +60,15 @@ class FramePass:
         Takes ``(frame numbers, frames)``, returns a `StepResult`.
     dview : object, optional
         Workers.
+    memory_limit : int, float or str, optional
+        Bytes that blocks of frames may take, see `cnmf_engine.blocks.memory_budget`.
     """
 
     movie: Any
     chunks: list[np.ndarray]
     step: Callable[[tuple[np.ndarray, np.ndarray]], StepResult]
     dview: Any = None
+    memory_limit: int | float | str | None = None
     found: list[np.ndarray] = field(default_factory=list)
     _sums: dict[int, np.ndarray] = field(default_factory=dict)
 
@@ -82,21 +89,25 @@ class FramePass:
 
     def _blocks(self) -> Iterator[np.ndarray]:
         # The length of a block depends on the image alone, so that results don't depend on the workers.
-        length = int(np.clip(_BLOCK_PIXELS // (self.movie.shape[1] * self.movie.shape[2]), 1, 64))
+        pixels = self.movie.shape[1] * self.movie.shape[2]
+        length = int(np.clip(_BLOCK_PIXELS // pixels, 1, 64))
         plan = [
             (i, chunk[start : start + length])
             for i, chunk in enumerate(self.chunks)
             for start in range(0, len(chunk), length)
         ]
-        batch = 4 * (getattr(self.dview, "n_processes", None) or 1)
+        fitting = memory_budget(self.memory_limit) // (length * pixels * _BYTES_PER_PIXEL)
+        batch = int(np.clip(fitting, 1, 2 * (getattr(self.dview, "n_processes", None) or 1)))
         n_missing = 0
         for first in range(0, len(plan), batch):
             part = plan[first : first + batch]
             items = [(numbers, read_frames(self.movie, numbers)) for _, numbers in part]
             results = map_ordered(self.step, items, self.dview)
+            for _, frames in items:
+                drop_pages(frames)
             for (i, _), result in zip(part, results):
                 self.found.append(result.found)
-                self._sums[i] = self._sums.get(i, 0.0) + result.total
+                self._sums[i] = self._sums.get(i, 0.0) + result.total.astype(np.float64)
                 n_missing += result.n_missing
                 yield result.corrected
         if n_missing:

@@ -10,12 +10,12 @@ import numpy as np
 
 from cnmf_engine.errors import ParameterError, explain
 from cnmf_engine.registration.estimator import ShiftEstimator, clipped, limits
+from cnmf_engine.registration.guides import Guide, guide_to, image_of
 from cnmf_engine.registration.passes import FramePass, Sink, StepResult, check_movie, chunks_of
-from cnmf_engine.registration.rigid import count_at_limit, guide_to
+from cnmf_engine.registration.rigid import count_at_limit
 from cnmf_engine.registration.templates import (
     check_filter_mode,
     check_template,
-    filter_margin,
     match_filter,
     median_template,
 )
@@ -153,7 +153,8 @@ def register_piecewise(
     dview: Any = None,
     sink: Sink | None = None,
     filter_mode: str = "auto",
-    guide: np.ndarray | None = None,
+    guide: Guide | None = None,
+    memory_limit: int | float | str | None = None,
 ) -> PiecewiseResult:
     """
     Register every frame of a movie to a template by a smooth field of shifts.
@@ -168,7 +169,7 @@ def register_piecewise(
         Anything with a shape that gives frames when it is sliced.
     template : ndarray of shape (d1, d2)
         Template, filtered by `high_pass`, e.g. that of `register_rigid`.
-    max_shifts, gSig_filt, splits, dview, sink, filter_mode
+    max_shifts, gSig_filt, splits, dview, sink, filter_mode, memory_limit
         As for `register_rigid`.
     strides, overlaps, cubic
         See `patch_grid`.
@@ -176,8 +177,8 @@ def register_piecewise(
         How far a patch may move from the frame's rigid shift, px; `max_shifts` if None, rigid if 0.
     border_nan : {True, 'min', 'copy', False}
         What pixels from outside the image become: NaN, the frame's minimum, the nearest pixel, or 0 (False).
-    guide : ndarray of shape (d1, d2), optional
-        The guide of `register_rigid`, which saves making one.
+    guide : Guide, optional
+        That of `register_rigid`, which saves making one.
 
     Returns
     -------
@@ -201,19 +202,19 @@ def register_piecewise(
     template = check_template(template, dims)
     if guide is None:
         guide = guide_to(movie, template, max_shifts, gSig_filt, dview, filter_mode)
+    image = image_of(movie, guide, gSig_filt, dview, filter_mode)
     grid = patch_grid(dims, strides, overlaps, cubic)
     deviation = max_shifts if max_deviation_rigid is None else max_deviation_rigid
     deviation = limits(deviation, "max_deviation_rigid")
-    margin, clip = filter_margin(gSig_filt, filter_mode), gSig_filt is not None
     step = _PiecewiseStep(
-        ShiftEstimator(guide, max_shifts, margin, clip),
-        [ShiftEstimator(guide[patch], deviation, clip=False) for patch in grid.patches],
+        guide,
+        [ShiftEstimator(image[patch], deviation, clip=False) for patch in grid.patches],
         grid,
         gSig_filt,
         border_nan,
         filter_mode,
     )
-    run = FramePass(movie, chunks_of(movie.shape[0], splits), step, dview)
+    run = FramePass(movie, chunks_of(movie.shape[0], splits), step, dview, memory_limit)
     saved = run.drain(sink)
     shifts = np.concatenate(run.found)
     templates = run.templates()
@@ -258,7 +259,7 @@ def warp(
 class _PiecewiseStep:
     """Register one block of frames; a task for a worker."""
 
-    whole: ShiftEstimator
+    whole: Guide
     parts: list[ShiftEstimator]
     grid: PatchGrid
     gSig_filt: Any
@@ -268,11 +269,10 @@ class _PiecewiseStep:
     def __call__(self, item: tuple[np.ndarray, np.ndarray]) -> StepResult:
         numbers, frames = item
         frames, n_missing = fill_missing(frames, numbers)
-        frames = frames.astype(np.float32)
-        level = np.abs(frames).max(axis=(1, 2))
+        level = np.abs(frames.astype(np.float32)).max(axis=(1, 2))
+        rigid = self.whole.find(frames)
         filtered = match_filter(frames, self.gSig_filt, self.filter_mode)
-        rigid = self.whole.find(filtered, level)
-        aligned = moved(clipped(filtered) if self.whole.clip else filtered, rigid)
+        aligned = moved(filtered if self.gSig_filt is None else clipped(filtered), rigid)
         found = [
             rigid + part.find(aligned[:, rows, cols], level)
             for part, (rows, cols) in zip(self.parts, self.grid.patches)

@@ -13,6 +13,7 @@ from cnmf_engine.registration.warping import fill_missing
 
 __all__ = [
     "FILTER_MODES",
+    "band_widths",
     "bin_median",
     "check_filter_mode",
     "check_template",
@@ -26,9 +27,9 @@ __all__ = [
 
 FILTER_MODES = ("auto", "caiman")
 # The background is averaged over a Gaussian this much wider than gSig_filt.
-_SURROUND = 1.5
+_SURROUND = 2.0
 # And detail over one this much narrower, px at most.
-_DETAIL, _DETAIL_PX = 0.5, 1.5
+_DETAIL, _DETAIL_PX = 2 / 3, 2.0
 # Bands of spatial frequency (per px) in which two templates are compared.
 _BANDS = 64
 
@@ -97,7 +98,8 @@ def match_filter(
     gSig_filt : float or sequence of two floats, optional
         Scale of the smallest structures, px. No filter without it.
     filter_mode : {'auto', 'caiman'}
-        Gaussian mean of width 0.5 `gSig_filt`, at most 1.5 px, minus one of 1.5 `gSig_filt`; or `high_pass`.
+        Gaussian mean of two thirds of this width, at most 2 px, minus one of twice `gSig_filt`; or
+        `high_pass`.
 
     Returns
     -------
@@ -108,8 +110,8 @@ def match_filter(
         return high_pass(frames, gSig_filt)
     import cv2
 
-    pair = np.ravel(np.asarray(gSig_filt, dtype=float))
-    widths, sigmas = _box_widths(gSig_filt), np.minimum(_DETAIL * pair, _DETAIL_PX)
+    sigmas, surround = band_widths(gSig_filt)
+    widths = [_box_width(sigma) for sigma in surround]
     out = np.empty(frames.shape, dtype=np.float32)
     for t, frame in enumerate(frames):
         image = mean = np.ascontiguousarray(frame, dtype=np.float32)
@@ -122,12 +124,35 @@ def match_filter(
     return out
 
 
-def _box_widths(gSig_filt: float | Sequence[float]) -> tuple[int, int]:
-    """Odd widths of three running means that have the variance of the Gaussian; rows, columns."""
+def band_widths(gSig_filt: float | Sequence[float]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """
+    Tell which two Gaussians the filter of mode 'auto' is the difference of.
+
+    Parameters
+    ----------
+    gSig_filt : float or sequence of two floats
+        See `match_filter`.
+
+    Returns
+    -------
+    detail, surround : tuple of two floats
+        Standard deviations along rows and columns, px.
+
+    Raises
+    ------
+    InputError
+        If `gSig_filt` is no width.
+    """
     motion_kernel(gSig_filt)  # refuses what is no width
-    pair = np.ravel(np.asarray(gSig_filt, dtype=float)) * _SURROUND
-    rows, cols = (2 * round((np.sqrt(4 * sigma**2 + 1) - 1) / 2) + 1 for sigma in (pair[0], pair[-1]))
-    return max(int(rows), 3), max(int(cols), 3)
+    pair = np.ravel(np.asarray(gSig_filt, dtype=float))
+    rows, cols = float(pair[0]), float(pair[-1])
+    detail = (min(_DETAIL * rows, _DETAIL_PX), min(_DETAIL * cols, _DETAIL_PX))
+    return detail, (_SURROUND * rows, _SURROUND * cols)
+
+
+def _box_width(sigma: float) -> int:
+    """Odd width of three running means that have the variance of the Gaussian."""
+    return max(2 * round((np.sqrt(4 * sigma**2 + 1) - 1) / 2) + 1, 3)
 
 
 def high_pass_filter_space(

@@ -1,0 +1,101 @@
+"""Frames as they are compared in mode 'auto': on a coarser grid, band-passed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cnmf_engine.registration.templates import band_widths
+
+__all__ = ["Reduction"]
+
+# Standard deviation of the fine Gaussian on the coarser grid, px at least: what is finer folds back.
+_SMALLEST_DETAIL = 1.0
+_SMALLEST_SIDE = 32
+
+
+class Reduction:
+    """
+    Filter frames by a difference of Gaussians and keep as many pixels as its pass band needs.
+
+    Above a quarter of a cycle per pixel a Gaussian of 2 px passes nearly nothing, so that every other pixel
+    is enough and all that follows costs a quarter.
+
+    Parameters
+    ----------
+    gSig_filt : float or sequence of two floats
+        Scale of the smallest structures, px.
+    dims : tuple of int
+        Rows and columns of the frames.
+
+    Attributes
+    ----------
+    factor : int
+        Pixels of a frame that make one of the result, along each axis.
+    dims : tuple of int
+        Rows and columns of the result.
+    margin : int
+        How far the filter sees beyond the image's edge, in pixels of the result.
+    """
+
+    def __init__(self, gSig_filt: float | Sequence[float], dims: tuple[int, int]) -> None:
+        detail, surround = (np.array(pair) for pair in band_widths(gSig_filt))
+        self.factor = max(round(float(detail.min()) / _SMALLEST_DETAIL), 1)
+        if min(dims) // self.factor < _SMALLEST_SIDE:
+            self.factor = 1
+        self.dims = (dims[0] // self.factor, dims[1] // self.factor)
+        self._detail, self._surround = detail / self.factor, surround / self.factor
+        # Twice the standard deviation: beyond that the filter sees little.
+        self.margin = int(np.ceil(2 * self._surround.max()))
+
+    def __call__(self, frames: np.ndarray) -> np.ndarray:
+        """
+        Filter frames.
+
+        Parameters
+        ----------
+        frames : ndarray of shape (n, d1, d2)
+            Frames without NaN, any numeric dtype.
+
+        Returns
+        -------
+        ndarray of shape (n, *dims), float32
+            Filtered frames.
+        """
+        out = np.empty((len(frames), *self.dims), np.float32)
+        for t, frame in enumerate(frames):
+            image = self.averaged(frame)
+            np.subtract(_smooth(image, self._detail), _smooth(image, self._surround), out=out[t])
+        return out
+
+    def averaged(self, image: np.ndarray) -> np.ndarray:
+        """
+        Take an image to the coarser grid without filtering it.
+
+        Parameters
+        ----------
+        image : ndarray of shape (d1, d2)
+            The image.
+
+        Returns
+        -------
+        ndarray of shape `dims`, float32
+            Means of `factor` x `factor` pixels.
+        """
+        import cv2
+
+        rows, cols = (size * self.factor for size in self.dims)
+        whole = image[:rows, :cols].astype(np.float32)
+        if self.factor == 1:
+            return whole
+        return cv2.resize(whole, self.dims[::-1], interpolation=cv2.INTER_AREA)
+
+
+def _smooth(image: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    import cv2
+
+    size = [2 * max(int(np.ceil(2.5 * s)), 1) + 1 for s in sigma]
+    return cv2.GaussianBlur(
+        image, (size[1], size[0]), sigma[1], sigmaY=sigma[0], borderType=cv2.BORDER_REFLECT
+    )
