@@ -1,4 +1,4 @@
-"""What a stage costs by the size of a recording: the model that benchmarks.scaling fits."""
+"""What a stage costs by the size of a recording: the models that benchmarks.scaling fits."""
 
 from __future__ import annotations
 
@@ -6,41 +6,37 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Cost", "fit_cost", "parallel_share"]
+__all__ = ["MEMORY_TERMS", "TIME_TERMS", "Cost", "fit_cost", "parallel_share"]
+
+#: What processor seconds, and what megabytes of a run with a small memory limit, are made of.
+TIME_TERMS = ("fixed", "frames x pixels", "frames x cells")
+MEMORY_TERMS = ("fixed", "frames", "pixels", "frames x cells")
 
 
 @dataclass(frozen=True)
 class Cost:
     """
-    A quantity that grows with the size of a recording, as `benchmarks.scaling` says.
+    A quantity that grows with the size of a recording.
 
     Attributes
     ----------
-    fixed, frame_pixel, frame_cell, pixel : float
-        The terms: whatever the size; a frame and pixel; a frame and cell; a pixel.
+    terms : dict of str to float
+        Factor of each term, none negative.
     misfit : float
-        Root of the mean squared relative error over the runs: 0.1 is 10 %.
+        Root of the mean squared relative error over the runs it was fitted to: 0.1 is 10 %.
     """
 
-    fixed: float
-    frame_pixel: float
-    frame_cell: float
-    pixel: float
+    terms: dict[str, float]
     misfit: float
 
     def __call__(self, size: tuple[float, float, float]) -> float:
         """Evaluate it at (frames, pixels, cells)."""
-        return float(_terms(np.array([size], float))[0] @ self.terms)
-
-    @property
-    def terms(self) -> np.ndarray:
-        """The four terms in order."""
-        return np.array([self.fixed, self.frame_pixel, self.frame_cell, self.pixel])
+        return float((_design(np.array([size], float), tuple(self.terms)) @ list(self.terms.values()))[0])
 
 
-def fit_cost(sizes: np.ndarray, values: np.ndarray, per_pixel: bool = False) -> Cost:
+def fit_cost(sizes: np.ndarray, values: np.ndarray, names: tuple[str, ...] = TIME_TERMS) -> Cost:
     """
-    Fit the model to measured values.
+    Fit a sum of terms to measured values.
 
     Parameters
     ----------
@@ -48,26 +44,23 @@ def fit_cost(sizes: np.ndarray, values: np.ndarray, per_pixel: bool = False) -> 
         Frames, pixels and cells of each run.
     values : array of shape (n,)
         Processor seconds, or megabytes.
-    per_pixel : bool
-        Whether pixels alone are a term.
+    names : tuple of str
+        The terms.
 
     Returns
     -------
     Cost
-        The terms, none negative, that make the sum of squared relative errors smallest.
+        The factors, none negative, that make the sum of squared relative errors smallest.
     """
     from scipy.optimize import nnls
 
     values = np.maximum(np.asarray(values, float), 1e-3)
-    design = _terms(np.asarray(sizes, float))
-    used = design if per_pixel else design[:, :3]
-    relative = used / values[:, None]
+    relative = _design(np.asarray(sizes, float), names) / values[:, None]
     # Columns of one size, so that rounding doesn't decide which terms are left out.
     scale = np.linalg.norm(relative, axis=0)
-    terms = np.zeros(4)
-    terms[: used.shape[1]] = nnls(relative / scale, np.ones(len(values)))[0] / scale
-    misfit = design @ terms / values - 1
-    return Cost(*terms.tolist(), misfit=float(np.sqrt((misfit**2).mean())))
+    terms = nnls(relative / scale, np.ones(len(values)))[0] / scale
+    misfit = float(np.sqrt(((relative @ terms - 1) ** 2).mean()))
+    return Cost(dict(zip(names, terms.tolist())), misfit)
 
 
 def parallel_share(one: float, many: float, workers: int) -> float:
@@ -91,6 +84,13 @@ def parallel_share(one: float, many: float, workers: int) -> float:
     return float(np.clip((1 - many / one) / (1 - 1 / workers), 0, 1))
 
 
-def _terms(sizes: np.ndarray) -> np.ndarray:
+def _design(sizes: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     frames, pixels, cells = sizes.T
-    return np.stack([np.ones_like(frames), frames * pixels, frames * cells, pixels], axis=1)
+    columns = {
+        "fixed": np.ones_like(frames),
+        "frames": frames,
+        "pixels": pixels,
+        "frames x pixels": frames * pixels,
+        "frames x cells": frames * cells,
+    }
+    return np.stack([columns[name] for name in names], axis=1)

@@ -237,7 +237,7 @@ def measure_cold(movie: Path, workers: int, overrides: dict | None = None, **opt
     overrides : dict, optional
         Parameters that differ; frame rate and cell size follow the movie's truth unless given.
     **options
-        `engine`, `profiled`, `keep`, `cpus` of `measure`.
+        `engine`, `profiled`, `keep`, `cpus` of `measure`; `memory`, the limit for the engine's stages.
 
     Returns
     -------
@@ -246,7 +246,7 @@ def measure_cold(movie: Path, workers: int, overrides: dict | None = None, **opt
         evaluation; its peak memory, whole and for each stage: `peak_MB` resident, `private_MB` without the
         pages of mapped files.
     """
-    movie = Path(movie).resolve()
+    movie, memory = Path(movie).resolve(), options.pop("memory", None)
     truth = movie.with_name(f"{movie.stem}_truth.npz")
     job = {"movie": str(movie), "workers": workers, "overrides": parameters_for(truth) | (overrides or {})}
     job |= {
@@ -263,6 +263,7 @@ def measure_cold(movie: Path, workers: int, overrides: dict | None = None, **opt
             "TQDM_DISABLE": "1",
             "PYTHONPATH": os.pathsep.join(filter(None, places)),
         }
+        environment |= {"CNMF_ENGINE_MEMORY": memory} if memory else {}
         start = time.time()
         process = subprocess.Popen(command, env=os.environ | environment, cwd=folder)
         with MemoryWatch(process.pid) as watch:

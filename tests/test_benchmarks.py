@@ -15,7 +15,7 @@ import scipy.sparse as sp
 
 from benchmarks import report, sweep
 from benchmarks.__main__ import main, parse
-from benchmarks.costs import fit_cost, parallel_share
+from benchmarks.costs import MEMORY_TERMS, fit_cost, parallel_share
 from benchmarks.losses import losses
 from benchmarks.memory import MemoryWatch
 from benchmarks.movies import SIZES, scaling_cases, sweep_cases
@@ -206,18 +206,18 @@ def sizes_of(cases):
 def test_cost_is_recovered_and_extrapolates(rng):
     sizes = sizes_of(scaling_cases())
     cost = fit_cost(sizes, true_cost(sizes) * rng.normal(1, 0.02, len(sizes)))
-    assert cost.frame_pixel == pytest.approx(2e-8, rel=0.15)
+    assert cost.terms["frames x pixels"] == pytest.approx(2e-8, rel=0.15)
     assert cost.misfit < 0.03
     assert cost(TARGET) == pytest.approx(true_cost([TARGET])[0], rel=0.15)
     exact = fit_cost(sizes, true_cost(sizes))
-    np.testing.assert_allclose(exact.terms, [0.2, 2e-8, 3e-6, 0], rtol=1e-6)
+    np.testing.assert_allclose(list(exact.terms.values()), [0.2, 2e-8, 3e-6], rtol=1e-6)
     assert fit_cost(sizes, sizes[:, 1] ** 2).misfit > 0.3, "another law shows in the misfit"
 
 
-def test_constant_memory_is_predicted_as_such():
+def test_memory_that_follows_the_image_is_predicted_as_such():
     sizes = sizes_of(scaling_cases())
-    cost = fit_cost(sizes, np.full(len(sizes), 300.0), per_pixel=True)
-    assert cost(TARGET) == pytest.approx(300)
+    cost = fit_cost(sizes, 300 + 1e-3 * sizes[:, 1], MEMORY_TERMS)
+    assert cost(TARGET) == pytest.approx(300 + 1e-3 * TARGET[1])
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.9, 1.0])
@@ -231,18 +231,17 @@ def test_scaling_tables_predict_and_compare():
     sizes = sizes_of(scaling_cases())
     cpu = {stage: true_cost(sizes) for stage in STAGES}
     memory = {key: np.full(len(sizes), 200.0) for key in ("peak_MB", "private_MB")}
-    check = {
-        "size": TARGET,
-        "cpu": dict.fromkeys(STAGES, 2 * true_cost([TARGET])[0]),
-        "memory": {"peak_MB": 400.0, "private_MB": 200.0},
-    }
-    scaling = Scaling(sizes, cpu, memory, dict.fromkeys(STAGES, 0.5), check)
-    rows = table(scaling, cores=(1, 2)).splitlines()
-    assert len({row.count("|") for row in rows}) == 1
-    fit = [cell.strip() for cell in next(row for row in rows if row.startswith("| fit")).split("|")]
-    assert fit[2:8] == ["0.20 s", "20.00", "3.00", "0%", "0.50", "0.50"]
     seconds = true_cost([TARGET])[0]
+    check = {"size": TARGET, "cpu": dict.fromkeys(STAGES, 2 * seconds)}
+    scaling = Scaling(sizes, cpu, memory, dict.fromkeys(STAGES, 0.5), check)
+    text = table(scaling, cores=(1, 2), limit=216 * 2**20)
+    rows = [[cell.strip() for cell in row.split("|")] for row in text.splitlines() if row]
+    fit = next(row for row in rows if row[1] == "fit")
+    assert fit[2:7] == ["0.20", "20.00", "3.00", "0%", "0.50"]
+    assert fit[7] == f"{seconds:.2f} / {2 * seconds:.2f}"
     assert [float(cell) for cell in fit[8:10]] == [round(seconds, 1), round(0.75 * seconds, 1)]
+    assert next(row for row in rows if row[1] == "load")[8] == "0.2", "it stays in its file"
+    assert next(row for row in rows if row[1] == "resident")[-2] == "400"
     grown = growth(scaling).splitlines()
     assert len({row.count("|") for row in grown}) == 1
     assert "frames x 8" in grown[0] and "cells x 4" in grown[0]
