@@ -104,6 +104,9 @@ def save_memmap(
     """
     Write a movie as a memory map, block by block, without loading it.
 
+    Order C is written straight from files of order F, which motion correction leaves; from anything else a
+    temporary copy of order F, as large as the map, is written beside it first.
+
     Values stay in the movie's own units. CaImAn adds 0.0001 to all of them, and sets a border to the minimum
     plus one; here nothing is added, and a border is set to the minimum. CaImAn writes C-ordered bytes under
     an F-ordered name for a single file; here the bytes are what the name says.
@@ -191,6 +194,7 @@ def save_memmap_each(
     border_to_0: int = 0,
     order: str = "C",
     slices: Any = None,
+    memory_limit: int | float | str | None = None,
 ) -> list[str]:
     """
     Write each of several movies as a memory map of its own.
@@ -207,6 +211,8 @@ def save_memmap_each(
         Shifts of each movie.
     resize_fact, remove_init, idx_xy, var_name_hdf5, is_3D, add_to_movie, border_to_0, order, slices
         As for `save_memmap`.
+    memory_limit : int, float or str, optional
+        Bytes to hold at once, see `cnmf_engine.blocks.memory_budget`.
 
     Returns
     -------
@@ -234,6 +240,7 @@ def save_memmap_each(
                 add_to_movie=add_to_movie,
                 border_to_0=border_to_0,
                 slices=slices,
+                memory_limit=memory_limit,
             )
         )
     return saved
@@ -245,6 +252,7 @@ def save_memmap_join(
     n_chunks: int = 20,
     dview: Any = None,
     add_to_mov: float = 0,
+    memory_limit: int | float | str | None = None,
 ) -> str:
     """
     Join the parts of one recording into one C-ordered memory map.
@@ -259,13 +267,21 @@ def save_memmap_join(
         Accepted for CaImAn's callers.
     add_to_mov : float
         Added to every value.
+    memory_limit : int, float or str, optional
+        Bytes to hold at once, see `cnmf_engine.blocks.memory_budget`.
 
     Returns
     -------
     str
         The new map.
     """
-    return save_memmap(list(mmap_fnames), base_name=base_name or "Yr", order="C", add_to_movie=add_to_mov)
+    return save_memmap(
+        list(mmap_fnames),
+        base_name=base_name or "Yr",
+        order="C",
+        add_to_movie=add_to_mov,
+        memory_limit=memory_limit,
+    )
 
 
 def _missing_map(path: Path) -> str:

@@ -125,6 +125,8 @@ def _long(task: _Task) -> tuple[np.ndarray, np.ndarray]:
         _filter_strip(task, frames, numbers, outer)
         _, strip_noise = _mean_and_noise(frames, task.n_threads)
         noise[:, inner] = strip_noise[:, inner.start - outer.start : inner.stop - outer.start]
+        # The strips' memory is free for the blocks that follow.
+        del frames
     mean = _raw_mean(task)
     floor, safe = _levels(noise, mean + task.level, task.gaps, slice(None))
     if task.kernel is not None:

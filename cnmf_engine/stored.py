@@ -101,6 +101,11 @@ class StoredMovie(NDArrayOperatorsMixin):
         self.dtype = like.dtype
 
     @property
+    def sequential(self) -> bool:
+        """Whether frames are best read in their order, by one thread."""
+        return self._reader.sequential
+
+    @property
     def size(self) -> int:
         """Number of values."""
         return int(np.prod(self.shape, dtype=np.int64))

@@ -40,6 +40,8 @@ class MovieReader(ABC):
         The whole movie where it can be used as an array: in memory, or mapped from a raw file.
     frame_file : Path or None
         The file if it is raw float32, frame after frame with columns first.
+    sequential : bool
+        Whether frames are best read in their order, by one thread.
     """
 
     shape: tuple[int, int, int]
@@ -48,6 +50,7 @@ class MovieReader(ABC):
     rate: float | None = None
     mapped: np.ndarray | None = None
     frame_file: Path | None = None
+    sequential = False
     ndim = 3
 
     def __len__(self) -> int:
@@ -146,6 +149,7 @@ class ChainReader(MovieReader):
                 )
             )
         self.readers = readers
+        self.sequential = any(reader.sequential for reader in readers)
         self._edges = np.cumsum([0] + [len(reader) for reader in readers])
         self.shape = (int(self._edges[-1]), *sizes[0])
         self.dtype = np.result_type(*(reader.dtype for reader in readers))
@@ -169,6 +173,8 @@ class ChainReader(MovieReader):
 
 class LockedReader(MovieReader):
     """Base of readers whose library isn't safe to use from several threads at once."""
+
+    sequential = True
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

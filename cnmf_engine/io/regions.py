@@ -66,6 +66,7 @@ def fill_frames(
         See `cnmf_engine.threads.thread_count`.
     """
     first, stop, _ = frames.indices(len(movie))
+    n_threads = 1 if getattr(movie, "sequential", False) else n_threads
     if is_time_major(movie):
         part = movie[first:stop, :, columns]
         step = int(np.clip(_MAPPED_BYTES / abs(part.strides[2]), 1, _MOST_COLUMNS))
