@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, as_completed, wait
+from concurrent.futures import Future, as_completed, wait
 from contextlib import contextmanager
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import threadpoolctl
@@ -111,20 +112,24 @@ def collect(
         One result an item.
     """
     futures: list[Future] = []
-    pending: set[Future] = set()
+    finished: SimpleQueue[Future] = SimpleQueue()
+    n_done, most = 0, len(items) if window is None else window
     bar = _bar(len(items), progress)
     try:
-        while pending or len(futures) < len(items):
-            room = len(items) if window is None else window - len(pending)
-            fresh = [submit(item) for item in items[len(futures) : len(futures) + room]]
-            futures += fresh
-            done, pending = wait(
-                pending.union(fresh), timeout=_TICK if progress else None, return_when=FIRST_COMPLETED
-            )
-            for future in done:
-                future.result()
-            # Also without news: the clock goes on.
-            bar.update(len(done))
+        while n_done < len(items):
+            while len(futures) < min(n_done + most, len(items)):
+                futures.append(submit(items[len(futures)]))
+                futures[-1].add_done_callback(finished.put)
+            try:
+                # A wait that ends by itself can be interrupted on every system.
+                future = finished.get(timeout=_TICK)
+            except Empty:
+                # No news, but the clock goes on.
+                bar.update(0)
+                continue
+            future.result()
+            n_done += 1
+            bar.update(1)
     except BaseException as error:
         for future in futures:
             future.cancel()

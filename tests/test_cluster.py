@@ -1,4 +1,5 @@
 import multiprocessing
+import queue
 import re
 import sys
 import threading
@@ -71,6 +72,14 @@ def test_first_failure_is_raised_and_the_rest_is_dropped(pool):
     time.sleep(0.05)
     assert len(done) == settled
     assert cluster.map_ordered(abs, [-1, -2], pool) == [1, 2]
+
+
+def test_any_exception_of_a_task_is_passed_on(pool):
+    def fail(_):
+        raise queue.Empty("of the task's own")
+
+    with pytest.raises(queue.Empty, match="of the task's own"):
+        cluster.map_ordered(fail, range(3), pool)
 
 
 def test_nested_maps_do_not_wait_for_each_other(pool):
