@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from cnmf_engine._param_values import to_plain
+from cnmf_engine._param_text import to_plain
 from cnmf_engine.errors import MissingFileError, ParameterError, explain
 from cnmf_engine.io.files import replacing
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from cnmf_engine._param_table import ALIASES, CONSTRUCTOR, GROUPS, TABLE, Row
-from cnmf_engine._param_values import clean, same, to_plain
+from cnmf_engine._param_text import same, to_plain
+from cnmf_engine._param_values import clean
 from cnmf_engine.errors import ParameterError, explain, nearest
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Bring parameter values into one form, and to text and back without loss."""
+"""Check parameter values and bring them into one form."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from cnmf_engine._param_table import Row
 from cnmf_engine.errors import ParameterError, explain, nearest
 
-__all__ = ["clean", "from_text", "same", "to_plain"]
+__all__ = ["clean", "plain_scalar"]
 
 _DESCRIPTION = {
     "int": "a whole number",
@@ -69,7 +69,7 @@ def clean(row: Row, value: Any) -> Any:
         raise _error(row, value, f"set it to {_describe(row)}, for example {row.default!r}")
     kind = row.kind.rstrip("?")
     if kind == "any":
-        return _plain_scalar(value)
+        return plain_scalar(value)
     try:
         kept = _choice(row, value) if kind == "choice" else _CLEANERS[kind](value)
     except _Refused as refusal:
@@ -99,14 +99,27 @@ def _describe(row: Row) -> str:
     return text + " or None" if row.optional else text
 
 
-def _plain_scalar(value: Any) -> Any:
+def plain_scalar(value: Any) -> Any:
+    """
+    Make Python's scalars and text of NumPy's scalars and bytes.
+
+    Parameters
+    ----------
+    value : object
+        Anything.
+
+    Returns
+    -------
+    object
+        The scalar; anything else as it is.
+    """
     if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
         value = value.item()
     return value.decode() if isinstance(value, bytes) else value
 
 
 def _number(value: Any) -> float:
-    value = _plain_scalar(value)
+    value = plain_scalar(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise _Refused
     return value
@@ -120,14 +133,14 @@ def _whole(value: Any) -> int:
 
 
 def _flag(value: Any) -> bool:
-    value = _plain_scalar(value)
+    value = plain_scalar(value)
     if not isinstance(value, bool):
         raise _Refused
     return value
 
 
 def _text(value: Any) -> str:
-    value = _plain_scalar(value)
+    value = plain_scalar(value)
     if not isinstance(value, (str, os.PathLike)):
         raise _Refused
     return os.fspath(value)
@@ -140,7 +153,7 @@ def _dictionary(value: Any) -> dict:
 
 
 def _choice(row: Row, value: Any) -> Any:
-    value = _plain_scalar(value)
+    value = plain_scalar(value)
     # True == 1, so the type must agree too.
     for choice in row.choices:
         if type(choice) is type(value) and choice == value:
@@ -163,7 +176,7 @@ def _each(item: Callable[[Any], Any]) -> Callable[[Any], tuple]:
 
 def _per_axis(item: Callable[[Any], Any], single: bool = False) -> Callable[[Any], Any]:
     def per_axis(value: Any) -> Any:
-        value = _plain_scalar(value)
+        value = plain_scalar(value)
         if not isinstance(value, (list, tuple, np.ndarray)):
             return item(value) if single else (item(value),) * 2
         numbers = _each(item)(value)
@@ -185,7 +198,7 @@ def _array(value: Any) -> np.ndarray:
 
 
 def _names(value: Any) -> list[str]:
-    value = _plain_scalar(value)
+    value = plain_scalar(value)
     if isinstance(value, (str, os.PathLike)):
         return [os.fspath(value)]
     names = [_text(name) for name in _sequence(value)]
@@ -196,7 +209,7 @@ def _names(value: Any) -> list[str]:
 
 def _slice(value: Any) -> slice:
     """Read a slice that is one, or that JSON or HDF5 turned into a list or into text."""
-    value = _plain_scalar(value)
+    value = plain_scalar(value)
     if isinstance(value, slice):
         return value
     if isinstance(value, str):
@@ -218,14 +231,14 @@ def _integer_text(text: str) -> int:
 
 
 def _flag_or_whole(value: Any) -> bool | int:
-    value = _plain_scalar(value)
+    value = plain_scalar(value)
     return value if isinstance(value, bool) else _whole(value)
 
 
 def _size(value: Any) -> int | str:
     from cnmf_engine.blocks import memory_budget
 
-    value = _plain_scalar(value)
+    value = plain_scalar(value)
     if isinstance(value, float):
         value = _whole(value)
     try:
@@ -236,7 +249,7 @@ def _size(value: Any) -> int | str:
 
 
 def _seeds(value: Any) -> str | np.ndarray:
-    value = _plain_scalar(value)
+    value = plain_scalar(value)
     if isinstance(value, str):
         if value in _SEED_WORDS:
             return value
@@ -269,82 +282,3 @@ _CLEANERS: dict[str, Callable[[Any], Any]] = {
     "size": _size,
     "seeds": _seeds,
 }
-
-
-def from_text(row: Row, value: Any) -> Any:
-    """
-    Make a number of text where a number is wanted, as files may hold it.
-
-    Parameters
-    ----------
-    row : Row
-        What the parameter must be.
-    value : object
-        What the file holds.
-
-    Returns
-    -------
-    object
-        The number, or the value itself.
-    """
-    value = _plain_scalar(value)
-    if not isinstance(value, str) or row.kind.rstrip("?") not in (
-        "int",
-        "float",
-        "bool",
-        "axes",
-        "int|axes-int",
-        "bool|int",
-    ):
-        return value
-    words: dict[str, Any] = {"True": True, "False": False, "None": None, "NoneType": None}
-    if value in words:
-        return words[value]
-    try:
-        return float(value)
-    except ValueError:
-        return value
-
-
-def to_plain(value: Any) -> Any:
-    """
-    Turn a value into what JSON can hold; :func:`clean` turns it back.
-
-    Parameters
-    ----------
-    value : object
-        A parameter value.
-
-    Returns
-    -------
-    object
-        Lists for arrays and tuples, ``[start, stop, step]`` for slices, Python's numbers for NumPy's.
-    """
-    if isinstance(value, (np.ndarray, np.generic)):
-        return to_plain(value.tolist())
-    if isinstance(value, slice):
-        return [to_plain(value.start), to_plain(value.stop), to_plain(value.step)]
-    if isinstance(value, dict):
-        return {str(key): to_plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [to_plain(item) for item in value]
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    return value.decode() if isinstance(value, bytes) else value
-
-
-def same(one: Any, other: Any) -> bool:
-    """
-    Compare two values, arrays included.
-
-    Parameters
-    ----------
-    one, other : object
-        Parameter values.
-
-    Returns
-    -------
-    bool
-        True if they hold the same numbers and names.
-    """
-    return to_plain(one) == to_plain(other)

@@ -191,7 +191,9 @@ def _add_traces(
     described = dict(_TRACES)
     label = getattr(estimates, "dff_units", None)
     if estimates.F_dff is not None and label != "DF/F":
-        values["Detrended"], described["Detrended"] = estimates.F_dff, "Fluorescence without slow changes"
+        unit = ", in units of each trace's noise" if label == "noise levels" else ""
+        values["Detrended"] = estimates.F_dff
+        described["Detrended"] = f"Fluorescence without slow changes{unit}"
     fluorescence = pynwb.ophys.Fluorescence(name="Fluorescence")
     module.add(fluorescence)
     for name, data in values.items():

@@ -24,7 +24,8 @@ from cnmf_engine._param_lookup import (
 )
 from cnmf_engine._param_rules import DERIVED, apply_rules, derive, read_movie_size
 from cnmf_engine._param_table import GROUPS, Row
-from cnmf_engine._param_values import clean, from_text, same
+from cnmf_engine._param_text import from_text, same
+from cnmf_engine._param_values import clean
 from cnmf_engine.errors import ParameterError
 
 __all__ = ["CNMFParams", "Row", "UnknownParameterError", "row", "rows"]

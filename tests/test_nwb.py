@@ -93,3 +93,13 @@ def test_wrong_input(tmp_path):
         est.save_NWB(tmp_path / "fit.nwb", imaging_rate=0)
     with pytest.raises(InputError, match="components to export"):
         Estimates().save_NWB(tmp_path / "fit.nwb", imaging_rate=10)
+
+
+def test_noise_levels_are_named_as_the_unit(tmp_path):
+    pynwb = pytest.importorskip("pynwb", reason="pynwb isn't installed")
+    est = estimates(2)
+    est.F_dff, est.dff_units = est.C.copy(), "noise levels"
+    est.save_NWB(tmp_path / "fit.nwb", imaging_rate=10)
+    with pynwb.NWBHDF5IO(str(tmp_path / "fit.nwb"), "r") as file:
+        series = file.read().processing["ophys"]["Fluorescence"].roi_response_series["Detrended"]
+        assert "noise" in series.description
