@@ -53,6 +53,7 @@ class CroppedMovie:
         self._movie, self._rows, self._cols = movie, rows, cols
         kept = [len(range(*part.indices(d))) for part, d in zip((rows, cols), movie.shape[1:])]
         self.shape = (movie.shape[0], *kept)
+        self.dtype = movie.dtype
 
     def __getitem__(self, frames: slice) -> np.ndarray:
         return np.asarray(self._movie[frames])[:, self._rows, self._cols]

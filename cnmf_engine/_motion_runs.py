@@ -148,7 +148,9 @@ def moved_movie(
     """
     with opened(corrector, source) as movie:
         corrected = corrected_movie(corrector, movie, found_shifts(corrector, rigid), rigid)
-        floor = smallest_value(corrected, np.asarray, movie.shape[0]) if remove_min else 0.0
+        # Frames stay within their range, so that unsigned ones needn't be searched.
+        search = remove_min and np.dtype(getattr(movie, "dtype", float)).kind not in "bu"
+        floor = smallest_value(corrected, np.asarray, movie.shape[0]) if search else 0.0
         if floor < 0:
             logger.info("The minimum of the movie, %g, is subtracted (remove_min=False keeps it)", floor)
         blocks = (block - np.float32(min(floor, 0.0)) for block in corrected.blocks(corrector.memory_limit))

@@ -174,6 +174,93 @@ def test_shifts_apply_to_another_movie(tmp_caiman, short, monkeypatch, tmp_path,
         mc.apply_shifts_movie(negative[:10])
 
 
+@pytest.mark.parametrize("pw_rigid", [False, True])
+def test_border_modes_reach_the_saved_movie(tmp_caiman, short, pw_rigid):
+    movie = tifffile.imread(short)
+    saved, shifts = {}, None
+    for border in (True, "min", "copy", False):
+        mc = MotionCorrect(short, pw_rigid=pw_rigid, **{**SETTINGS, "border_nan": border})
+        mc.motion_correct(save_movie=True)
+        saved[border] = load_map(mc.mmap_file[0])
+        found = mc.x_shifts_els if pw_rigid else mc.shifts_rig
+        # How borders are filled has no influence on shifts.
+        assert shifts is None or np.array_equal(found, shifts)
+        shifts = found
+    lost = np.isnan(saved[True])
+    assert 0 < lost.mean() < 0.1
+    for border in ("min", "copy", False):
+        assert np.isfinite(saved[border]).all()
+        assert np.array_equal(saved[border][~lost], saved[True][~lost])
+    least = np.broadcast_to(saved["min"].min(axis=(1, 2), keepdims=True), lost.shape)
+    assert np.array_equal(saved["min"][lost], least[lost])
+    assert saved["copy"][lost].min() >= movie.min()
+    if pw_rigid:
+        assert (saved[False][lost] == 0).all()
+    else:
+        assert saved[False][lost].min() >= movie.min()
+
+
+def test_a_given_template_sets_the_place_of_all_files(tmp_caiman, short):
+    movie = tifffile.imread(short)
+    first = MotionCorrect(movie[:40], **SETTINGS)
+    first.motion_correct()
+    template = np.roll(first.total_template_rig, (2, -1), (0, 1))
+    for pw_rigid in (False, True):
+        mc = MotionCorrect([movie[:30], movie[30:]], pw_rigid=pw_rigid, **{**SETTINGS, "max_shifts": (8, 8)})
+        mc.motion_correct(template=template)
+        found = (
+            np.array(mc.shifts_rig)
+            if not pw_rigid
+            else np.stack([np.mean(mc.x_shifts_els, axis=1), np.mean(mc.y_shifts_els, axis=1)], axis=1)
+        )
+        moved = found[:40] - np.array(first.shifts_rig)
+        assert np.abs(moved - (2, -1)).mean() < 0.1
+        if not pw_rigid:
+            assert np.array_equal(mc.total_template_rig, template)
+
+
+def test_several_files_in_pieces(tmp_caiman, short, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    movie = tifffile.imread(short)
+    parts = [tmp_path / "one.tif", tmp_path / "two.tif"]
+    for path, part in zip(parts, (movie[:35], movie[35:])):
+        tifffile.imwrite(path, part)
+    mc = MotionCorrect(parts, pw_rigid=True, **{**SETTINGS, "max_deviation_rigid": None})
+    mc.motion_correct(save_movie=True)
+    assert len(mc.x_shifts_els) == len(mc.shifts_rig) == 60 and mc.fname_tot_rig == [None, None]
+    assert [Path(path).name.split("__")[0] for path in mc.mmap_file] == ["one_els", "two_els"]
+    assert len(mc.quality) == 2 and all(quality.improved for quality in mc.quality)
+    truth = np.load(JITTER.with_name("jitter_truth.npz"))["shifts"][:60]
+    error = np.stack([np.mean(mc.x_shifts_els, axis=1), np.mean(mc.y_shifts_els, axis=1)], axis=1) + truth
+    assert np.sqrt(np.mean((error - error.mean(axis=0)) ** 2)) < 0.09
+    # The shifts of all files serve another recording of the same frames, given in as many parts or one.
+    whole, again = mc.apply_shifts_movie(short), mc.apply_shifts_movie(parts)
+    assert np.array_equal(np.asarray(whole), np.asarray(again))
+    assert np.array_equal(np.asarray(whole)[:35], load_map(mc.mmap_file[0]))
+    rigid = mc.apply_shifts_movie(short, rigid_shifts=True)
+    assert np.array_equal(np.asarray(rigid), apply_shifts(movie, mc.shifts_rig, "copy"))
+
+
+def test_memory_limit_is_taken_and_checked(tmp_caiman, short):
+    shifts = []
+    for limit in (None, "16MB"):
+        mc = MotionCorrect(short, memory_limit=limit, **SETTINGS)
+        mc.motion_correct(save_movie=True)
+        shifts.append(mc.shifts_rig)
+    assert shifts[0] == shifts[1]
+    with pytest.raises(ParameterError, match="memory_limit"):
+        MotionCorrect(short, memory_limit="much", **SETTINGS).motion_correct()
+
+
+def test_quality_tells_motion_in_pixels(tmp_caiman):
+    mc = MotionCorrect(JITTER, **SETTINGS)
+    mc.motion_correct()
+    truth = np.load(JITTER.with_name("jitter_truth.npz"))["shifts"]
+    moved = np.sqrt(((truth - truth.mean(axis=0)) ** 2).sum(axis=1).mean())
+    assert mc.quality.motion_px == pytest.approx(moved, rel=0.1)
+    assert mc.quality.residual_px < 0.1
+
+
 def test_apply_before_correcting_is_explained(short):
     with pytest.raises(InputError, match=r"call motion_correct\(\) first"):
         MotionCorrect(short).apply_shifts_movie(short)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from cnmf_engine.registration.estimator import ShiftEstimator
+from cnmf_engine.registration.grid import PatchGrid, patch_grid
 from cnmf_engine.registration.guides import Guide
-from cnmf_engine.registration.piecewise import PiecewiseResult, patch_grid, register_piecewise, warp
+from cnmf_engine.registration.piecewise import PiecewiseResult, register_piecewise, warp
 from cnmf_engine.registration.quality import RegistrationQuality, registration_quality
 from cnmf_engine.registration.rigid import RigidResult, register_rigid
 from cnmf_engine.registration.templates import high_pass, high_pass_filter_space, match_filter
@@ -12,6 +13,7 @@ from cnmf_engine.registration.warping import apply_shifts
 
 __all__ = [
     "Guide",
+    "PatchGrid",
     "PiecewiseResult",
     "RegistrationQuality",
     "RigidResult",

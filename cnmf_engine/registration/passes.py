@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from cnmf_engine.blocks import memory_budget
-from cnmf_engine.cluster import map_ordered
+from cnmf_engine.cluster import Workers, map_ordered
 from cnmf_engine.errors import InputError, ParameterError, explain
 from cnmf_engine.io.pages import drop_pages
 
@@ -96,15 +97,11 @@ class FramePass:
             for i, chunk in enumerate(self.chunks)
             for start in range(0, len(chunk), length)
         ]
-        fitting = memory_budget(self.memory_limit) // (length * pixels * _BYTES_PER_PIXEL)
+        fitting = memory_budget(self.memory_limit) // (2 * length * pixels * _BYTES_PER_PIXEL)
         batch = int(np.clip(fitting, 1, 2 * (getattr(self.dview, "n_processes", None) or 1)))
+        batches = [plan[first : first + batch] for first in range(0, len(plan), batch)]
         n_missing = 0
-        for first in range(0, len(plan), batch):
-            part = plan[first : first + batch]
-            items = [(numbers, read_frames(self.movie, numbers)) for _, numbers in part]
-            results = map_ordered(self.step, items, self.dview)
-            for _, frames in items:
-                drop_pages(frames)
+        for part, results in zip(batches, self._computed(batches)):
             for (i, _), result in zip(part, results):
                 self.found.append(result.found)
                 self._sums[i] = self._sums.get(i, 0.0) + result.total.astype(np.float64)
@@ -117,6 +114,24 @@ class FramePass:
                 n_missing,
                 sum(map(len, self.chunks)),
             )
+
+    def _computed(self, batches: list[list[tuple[int, np.ndarray]]]) -> Iterator[list[StepResult]]:
+        if not isinstance(self.dview, Workers):
+            yield from map(self._compute, batches)
+            return
+        # Workers go on with the next frames while these are written.
+        with ThreadPoolExecutor(1) as ahead:
+            waiting = ahead.submit(self._compute, batches[0])
+            for following in [*batches[1:], []]:
+                results, waiting = waiting.result(), ahead.submit(self._compute, following)
+                yield results
+
+    def _compute(self, batch: list[tuple[int, np.ndarray]]) -> list[StepResult]:
+        items = [(numbers, read_frames(self.movie, numbers)) for _, numbers in batch]
+        results = map_ordered(self.step, items, self.dview)
+        for _, frames in items:
+            drop_pages(frames)
+        return results
 
 
 def read_frames(movie: Any, index: np.ndarray) -> np.ndarray:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from cnmf_engine.errors import ParameterError, explain
 from cnmf_engine.registration.estimator import ShiftEstimator, clipped, limits
-from cnmf_engine.registration.guides import Guide, guide_to, image_of
+from cnmf_engine.registration.grid import PatchGrid, patch_grid
+from cnmf_engine.registration.guide_making import guide_to, image_of
+from cnmf_engine.registration.guides import Guide
 from cnmf_engine.registration.passes import FramePass, Sink, StepResult, check_movie, chunks_of
 from cnmf_engine.registration.rigid import count_at_limit
 from cnmf_engine.registration.templates import (
@@ -21,7 +22,7 @@ from cnmf_engine.registration.templates import (
 )
 from cnmf_engine.registration.warping import check_border, fill_missing, moved
 
-__all__ = ["PatchGrid", "PiecewiseResult", "patch_grid", "register_piecewise", "warp"]
+__all__ = ["PiecewiseResult", "register_piecewise", "warp"]
 
 
 @dataclass(frozen=True)
@@ -49,94 +50,6 @@ class PiecewiseResult:
     templates: np.ndarray
     at_limit: int
     saved: Any = None
-
-
-@dataclass(frozen=True)
-class PatchGrid:
-    """
-    Overlapping patches that cover an image.
-
-    Attributes
-    ----------
-    dims : tuple of int
-        Rows and columns of the image.
-    size : tuple of int
-        Rows and columns of a patch.
-    rows, cols : tuple of int
-        First row and first column of the patches.
-    to_rows : ndarray of shape (d1, n_rows), float32
-        Weights that spread one value a row of patches over the image's rows.
-    to_cols : ndarray of shape (d2, n_cols), float32
-        The same for columns.
-    """
-
-    dims: tuple[int, int]
-    size: tuple[int, int]
-    rows: tuple[int, ...]
-    cols: tuple[int, ...]
-    to_rows: np.ndarray
-    to_cols: np.ndarray
-
-    @property
-    def patches(self) -> list[tuple[slice, slice]]:
-        """Rows and columns of each patch, in C order over the grid."""
-        height, width = self.size
-        return [(slice(r, r + height), slice(c, c + width)) for r in self.rows for c in self.cols]
-
-    def field(self, values: np.ndarray) -> np.ndarray:
-        """Spread one value a patch ``(n_patches,)`` over the image ``(d1, d2)`` float32."""
-        grid = np.asarray(values, dtype=np.float32).reshape(len(self.rows), len(self.cols))
-        return self.to_rows @ grid @ self.to_cols.T
-
-
-def patch_grid(
-    dims: tuple[int, int],
-    strides: int | Sequence[int] = (96, 96),
-    overlaps: int | Sequence[int] = (32, 32),
-    cubic: bool = False,
-) -> PatchGrid:
-    """
-    Cover an image with overlapping patches.
-
-    Patches start every `strides` px; the last one is flush with the edge. Between patch centres shifts are
-    interpolated, beyond the outer centres they stay as they are. (CaImAn's default spreads the grid evenly
-    over the image instead, wherever the centres are.)
-
-    Parameters
-    ----------
-    dims : tuple of int
-        Rows and columns of the image.
-    strides : int or sequence of two ints
-        Distance between patch starts, px.
-    overlaps : int or sequence of two ints
-        Overlap of neighbouring patches, px; a patch is ``strides + overlaps`` wide, or as the image if that
-        is smaller.
-    cubic : bool
-        Interpolate with cubic splines instead of linearly.
-
-    Returns
-    -------
-    PatchGrid
-        The patches.
-
-    Raises
-    ------
-    ParameterError
-        If strides aren't positive or overlaps are negative.
-    """
-    strides, overlaps = limits(strides, "strides"), limits(overlaps, "overlaps")
-    if min(strides) < 1:
-        raise ParameterError(
-            explain("strides of at least 1 px", repr(strides), "use about twelve times gSig, e.g. (48, 48)")
-        )
-    starts, weights, size = [], [], []
-    for dim, stride, overlap in zip(dims, strides, overlaps):
-        width = min(int(stride + overlap), dim)
-        first = [*range(0, dim - width, int(stride)), dim - width]
-        starts.append(tuple(first))
-        size.append(width)
-        weights.append(_spreading(np.array(first) + (width - 1) / 2, dim, cubic))
-    return PatchGrid(tuple(dims), tuple(size), *starts, *weights)
 
 
 def register_piecewise(
@@ -309,15 +222,3 @@ def _set_outside(frames: np.ndarray, outside: np.ndarray, border_nan: bool | str
         return
     for frame, where in zip(frames, outside):
         frame[where] = np.nan if border_nan is True else frame.min() if border_nan == "min" else 0.0
-
-
-def _spreading(centres: np.ndarray, dim: int, cubic: bool) -> np.ndarray:
-    """Weights ``(dim, n)`` that interpolate values at `centres` to every pixel, constant beyond the ends."""
-    at = np.clip(np.arange(dim), centres[0], centres[-1])
-    unit = np.eye(len(centres))
-    if cubic and len(centres) > 2:
-        from scipy.interpolate import make_interp_spline
-
-        order = 3 if len(centres) > 3 else 2
-        return make_interp_spline(centres, unit, k=order)(at).astype(np.float32)
-    return np.stack([np.interp(at, centres, values) for values in unit], axis=1).astype(np.float32)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnmf_engine.errors import InputError, explain
-from cnmf_engine.registration.guides import weights_of
+from cnmf_engine.registration.guide_making import weights_of
 from cnmf_engine.registration.passes import check_movie, read_frames, spread
 from cnmf_engine.registration.reduction import Reduction
 from cnmf_engine.registration.templates import check_template, filter_margin, match_filter

@@ -11,7 +11,8 @@ import numpy as np
 
 from cnmf_engine.errors import ParameterError, explain
 from cnmf_engine.registration.estimator import limits
-from cnmf_engine.registration.guides import Guide, guide_from, guide_to
+from cnmf_engine.registration.guide_making import guide_from, guide_to
+from cnmf_engine.registration.guides import Guide
 from cnmf_engine.registration.passes import FramePass, Sink, StepResult, check_movie, chunks_of, some
 from cnmf_engine.registration.templates import check_filter_mode, check_template, median_template
 from cnmf_engine.registration.warping import check_border, fill_missing, moved, set_borders

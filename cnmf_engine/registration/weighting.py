@@ -24,7 +24,7 @@ _LEAST_SIGNAL = 2.0
 # Gauss-Newton steps after the whole pixels at most, the longest of them, and the last of them, px.
 _STEPS, _LONGEST, _SHORTEST = 6, 1.0, 0.01
 # Standard deviations from the template beyond which a pixel is mostly an active cell.
-_CLIP = 2.0
+_CLIP = 1.5
 # And the least such standard deviation, in those of the template over the image.
 _LEAST_CLIP = 0.1
 # Contrast of a frame beside the template's.
@@ -182,14 +182,15 @@ class Weights:
             Translation to apply, rows then columns, px, within the limits.
         """
         shifts = self._start(clipped(frames))
-        moving = np.arange(len(frames))
+        moving, contrast = np.arange(len(frames)), np.ones((len(frames), 1), np.float32)
         for _ in range(_STEPS):
-            there = shifted(frames[moving], shifts[moving]).reshape(len(moving), -1)
-            contrast = np.clip((there @ self._steps[:, 2])[:, None], *_CONTRAST)
-            there -= contrast * self._template
+            left = shifted(frames[moving], shifts[moving]).reshape(len(moving), -1)
+            left -= contrast[moving] * self._template
             # Cells that are active now stand out; the template doesn't hold them.
-            np.clip(there, -self._most, self._most, out=there)
-            step = np.clip(there @ self._steps[:, :2] / contrast, -_LONGEST, _LONGEST)
+            np.clip(left, -self._most, self._most, out=left)
+            found = left @ self._steps
+            contrast[moving] = np.clip(contrast[moving] + found[:, 2:], *_CONTRAST)
+            step = np.clip(found[:, :2] / contrast[moving], -_LONGEST, _LONGEST)
             shifts[moving] = np.clip(shifts[moving] + step, self.lowest, self.highest)
             moving = moving[np.abs(step).max(axis=1) > _SHORTEST]
             if not len(moving):
