@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
 import numpy as np
 
@@ -14,7 +13,7 @@ __all__ = ["filter_frames", "gaussian_kernel", "mean_centred_kernel", "motion_ke
 
 _BORDERS = ("replicate", "reflect", "constant")
 # From so many taps on OpenCV filters by Fourier transform; above the second number that is faster indeed.
-_FOURIER_TAPS, _MOST_TAPS = 130, 600
+_FOURIER_TAPS, _MOST_TAPS = 130, 1000
 
 
 def _profile(sigma: float, half: int) -> np.ndarray:
@@ -169,7 +168,7 @@ def _correlator(kernel: np.ndarray, border: str) -> Callable[[np.ndarray], np.nd
     Choose how an image is correlated with a kernel.
 
     OpenCV turns to Fourier transforms from 130 taps on, which for kernels of a cell's size takes several
-    times as long as the plain sum. So these are applied a few rows at a time.
+    times as long as a plain sum that uses their symmetry.
     """
     import cv2
 
@@ -178,24 +177,18 @@ def _correlator(kernel: np.ndarray, border: str) -> Callable[[np.ndarray], np.nd
         "reflect": cv2.BORDER_REFLECT,
         "constant": cv2.BORDER_CONSTANT,
     }[border]
-    height, width = kernel.shape
-    if kernel.size < _FOURIER_TAPS or width >= _FOURIER_TAPS or np.count_nonzero(kernel) > _MOST_TAPS:
+    top, left = kernel.shape[0] // 2, kernel.shape[1] // 2
+    symmetric = np.array_equal(kernel, kernel[::-1]) and np.array_equal(kernel, kernel[:, ::-1])
+    if kernel.size < _FOURIER_TAPS or np.count_nonzero(kernel) > _MOST_TAPS or not symmetric:
         return lambda image: cv2.filter2D(image, cv2.CV_32F, kernel, borderType=mode)
-    n_bands = -(-kernel.size // (_FOURIER_TAPS - width))
-    edges = np.linspace(0, height, n_bands + 1).astype(int)
-    bands = [(int(start), kernel[start:stop]) for start, stop in pairwise(edges) if stop > start]
-    top, left = height // 2, width // 2
+    # Imported here: Numba takes longer to import than everything else in this module.
+    from .folding import fold
+
+    quarter = np.ascontiguousarray(kernel[top:, left:], dtype=np.float32)
 
     def correlate(image: np.ndarray) -> np.ndarray:
-        rows, columns = image.shape
-        padded = cv2.copyMakeBorder(image, top, top, left, left, mode)
-        total = None
-        for first, band in bands:
-            part = cv2.filter2D(
-                padded[first : first + rows + len(band) - 1], cv2.CV_32F, band, anchor=(left, 0)
-            )
-            part = part[:rows, left : left + columns]
-            total = part if total is None else cv2.add(total, part)
-        return total
+        out = np.empty_like(image)
+        fold(cv2.copyMakeBorder(image, top, top, left, left, mode), quarter, out)
+        return out
 
     return correlate

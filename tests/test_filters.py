@@ -97,3 +97,16 @@ def test_result_does_not_depend_on_threads_layout_or_place(rng):
 def test_unknown_border_is_refused(rng):
     with pytest.raises(InputError, match="'wrap'"):
         filter_frames(np.zeros((2, 5, 5), np.float32), mean_centred_kernel(1), border="wrap")
+
+
+@pytest.mark.parametrize("border", ["replicate", "reflect", "constant"])
+@pytest.mark.parametrize("gSig", [2, 3, (3, 5), 4.5, 7, 12])
+def test_large_kernels_give_the_plain_sum(rng, border, gSig):
+    """Whichever way is chosen for the kernel's size, the result is that of the definition."""
+    frames = (100 + 20 * rng.random((20, 45, 61))).astype(np.float32)
+    mode = {"replicate": "nearest", "reflect": "reflect", "constant": "constant"}[border]
+    for kernel in (mean_centred_kernel(gSig), gaussian_kernel(gSig), np.triu(gaussian_kernel(gSig))):
+        expected = ndimage.correlate(frames[3].astype(float), kernel.astype(float), mode=mode)
+        for n_threads in (1, 3):
+            found = filter_frames(frames, kernel, border, n_threads=n_threads)
+            np.testing.assert_allclose(found[3], expected, atol=1e-4)
