@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from cnmf_engine.blocks import frame_blocks, memory_budget
 from cnmf_engine.errors import InputError, explain
 from cnmf_engine.io.readers import MovieReader
 from cnmf_engine.movies import movie
+from cnmf_engine.reductions import axes_of, reduce_blocks
 from cnmf_engine.tasks import progress_bar
 
 __all__ = ["StoredMovie", "check_memory"]
@@ -284,18 +284,9 @@ class StoredMovie(NDArrayOperatorsMixin):
         self, name: str, axis: Any, out: Any, keepdims: bool, dtype: Any = None, ddof: float = 0
     ) -> Any:
         """Apply a reduction block by block."""
-        axes = _axes(axis)
-        options = {} if dtype is None else {"dtype": dtype}
-        kind = getattr(np.ones(2, self.dtype), name)(**options).dtype
-        if 0 not in axes:
-            more = {"ddof": ddof} if name in ("var", "std") else {}
-            parts = [getattr(b, name)(axis=axes, keepdims=True, **options, **more) for b in self._blocks()]
-            found = np.concatenate(parts)
-        elif name in ("max", "min"):
-            combine = np.maximum if name == "max" else np.minimum
-            found = combine.reduce([combine.reduce(b, axis=axes, keepdims=True) for b in self._blocks()])
-        else:
-            found = self._summed(name, axes, ddof)
+        axes = axes_of(axis)
+        found = reduce_blocks(self._blocks, self.shape, name, axes, ddof)
+        kind = getattr(np.ones(2, self.dtype), name)(**({} if dtype is None else {"dtype": dtype})).dtype
         found = found.astype(kind, copy=False)
         if not keepdims:
             found = found.squeeze(axis=axes)
@@ -303,31 +294,6 @@ class StoredMovie(NDArrayOperatorsMixin):
             out[...] = found
             return out
         return self._as_movie(found) if found.ndim else found[()]
-
-    def _summed(self, name: str, axes: tuple[int, ...], ddof: float) -> np.ndarray:
-        """Sum, mean, variance or standard deviation over frames and perhaps more, float64."""
-
-        def total(change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-            return sum(change(b).sum(axis=axes, dtype=np.float64, keepdims=True) for b in self._blocks())
-
-        sums = total(np.asarray)
-        if name == "sum":
-            return sums
-        count = np.prod([self.shape[one] for one in axes], dtype=np.int64)
-        mean = sums / count
-        if name == "mean":
-            return mean
-        variance = total(lambda block: (block - mean) ** 2) / (count - ddof)
-        return variance if name == "var" else np.sqrt(variance)
-
-
-def _axes(axis: Any) -> tuple[int, ...]:
-    """Write an axis argument of NumPy's reductions as a tuple."""
-    given = range(3) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    wrong = [one for one in given if not -3 <= operator.index(one) < 3]
-    if wrong:
-        raise np.exceptions.AxisError(wrong[0], 3)
-    return tuple(one % 3 for one in given)
 
 
 def _three_keys(key: Any) -> tuple[Any, Any, Any]:

@@ -135,7 +135,7 @@ def test_everything_else_works_as_on_an_array(pair, tmp_path):
     with pytest.raises(AttributeError, match="no_such"):
         _ = stored.no_such
     with pytest.raises(ValueError, match="copy"):
-        np.array(stored, copy=False)
+        stored.__array__(copy=False)
 
 
 @pytest.mark.parametrize("suffix", [".tif", ".npy", ".npz", ".hdf5", ".mmap", ".avi"])
