@@ -32,9 +32,9 @@ _FIRST_FRAMES = 100
 _ROUNDS = 3
 _FEW_FRAMES = 20
 # Frames that make a weighted template, and pixels of them that are held at once at most.
-_SAMPLE_FRAMES, _SAMPLE_PIXELS = 400, 2**24
+_SAMPLE_FRAMES, _SAMPLE_PIXELS = 400, 3 * 2**22
 _NOISE_FRAMES = 200
-_BLOCK = 25
+_BLOCK, _AT_ONCE = 25, 4
 _MEAN_FRAMES, _MEANS = 400, 14
 
 
@@ -202,8 +202,13 @@ def weights_of(aligned: np.ndarray, margin: int, n_noise: int = _NOISE_FRAMES) -
     noise : Noise
         The differences.
     """
-    template = aligned.mean(axis=0, dtype=np.float64).astype(np.float32)
-    return template, Noise.of(aligned[spread(len(aligned), n_noise)] - template, margin)
+    total = np.zeros(aligned.shape[1:])
+    for frame in aligned:
+        total += frame
+    template = (total / len(aligned)).astype(np.float32)
+    differences = aligned[spread(len(aligned), n_noise)]
+    differences -= template
+    return template, Noise.of(differences, margin)
 
 
 def _weighted(sample: np.ndarray, reduction: Reduction, max_shifts: Any, dview: Any) -> WeightedGuide:
@@ -218,8 +223,10 @@ def _weighted(sample: np.ndarray, reduction: Reduction, max_shifts: Any, dview: 
         shifts = np.concatenate(map_ordered(find, [used[part] for part in parts], dview))
         # The mean position becomes the origin, so that the limits reach about as far on both sides.
         shifts -= shifts.mean(axis=0)
-        pairs = [(used[part], shifts[part]) for part in parts]
-        aligned = np.concatenate(map_ordered(_shift_pair, pairs, dview))
+        aligned = np.empty_like(used)
+        for some in (parts[first : first + _AT_ONCE] for first in range(0, len(parts), _AT_ONCE)):
+            done = map_ordered(_shift_pair, [(used[part], shifts[part]) for part in some], dview)
+            aligned[some[0][0] : some[-1][-1] + 1] = np.concatenate(done)
         template, noise = weights_of(aligned, reduction.margin)
         find = Weights(template, noise, len(used), -reach, reach).find
     return WeightedGuide(reduction, template, noise, len(sample), max_shifts)

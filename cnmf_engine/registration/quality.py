@@ -27,6 +27,8 @@ _LEAST_CORRELATION = 0.25
 # Motion that is left, px, which blurs cells and costs some of them.
 _MOST_RESIDUAL = 0.5
 _FEWEST = 20
+# Of filtered frames that are held at once.
+_MOST_PIXELS = 2**23
 # Width of the squares of the two halves, filter for movies that were corrected without one, and how far
 # motion that is left may reach; px.
 _SQUARE_PX, _RESIDUAL_WIDTH, _LEAST_REACH = 16, 3.0, 3.0
@@ -101,7 +103,7 @@ def registration_quality(
     frames_at_limit : int
         Passed on to the result.
     n_frames : int
-        At most this many frames, spread over the movie, are looked at.
+        At most this many frames, spread over the movie, are looked at; fewer of large ones.
     filter_mode : {'auto', 'caiman'}
         How frames are filtered; see `match_filter`. With 'auto' they are compared on the coarser grid of
         `Reduction`.
@@ -137,7 +139,8 @@ def registration_quality(
         template, cut = reduction.averaged(template), -(-cut // reduction.factor)
     # At least the middle half of a small image has to be left.
     inner = tuple(slice(min(cut, d // 4), d - min(cut, d // 4)) for d in template.shape)
-    index = spread(movie_before.shape[0], n_frames)
+    most = int(max(_MOST_PIXELS // np.prod(reduction.dims), 2 * _FEWEST))
+    index = spread(movie_before.shape[0], min(n_frames, most))
     sums = [_Agreement(template[inner]) for _ in range(2)]
     reduced: list[list[np.ndarray]] = [[], []]
     for numbers in np.array_split(index, -(-len(index) // 16)):

@@ -27,6 +27,8 @@ _STEPS, _LONGEST, _SHORTEST = 6, 1.0, 0.01
 _CLIP = 1.5
 # And the least such standard deviation, in those of the template over the image.
 _LEAST_CLIP = 0.1
+# Frames whose spectra are held at once.
+_AT_ONCE = 32
 # Contrast of a frame beside the template's.
 _CONTRAST = (0.25, 4.0)
 
@@ -93,7 +95,10 @@ class Noise:
 
         dims = differences.shape[1:]
         window = np.outer(taper(dims[0], margin), taper(dims[1], margin)).astype(np.float32)
-        spread = np.sqrt(np.mean(differences**2, axis=0, dtype=np.float64)).astype(np.float32)
+        square = np.zeros(dims)
+        for frame in differences:
+            square += frame.astype(np.float64) ** 2
+        spread = np.sqrt(square / len(differences)).astype(np.float32)
         spread = cv2.GaussianBlur(spread, (3, 3), 0.5, borderType=cv2.BORDER_REFLECT)
         middle = float(np.median(spread))
         if middle > 0:
@@ -181,6 +186,10 @@ class Weights:
         ndarray of shape (n, 2), float64
             Translation to apply, rows then columns, px, within the limits.
         """
+        parts = np.split(frames, range(_AT_ONCE, len(frames), _AT_ONCE))
+        return np.concatenate([self._found(part) for part in parts])
+
+    def _found(self, frames: np.ndarray) -> np.ndarray:
         shifts = self._start(clipped(frames))
         moving, contrast = np.arange(len(frames)), np.ones((len(frames), 1), np.float32)
         for _ in range(_STEPS):
