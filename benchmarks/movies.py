@@ -52,12 +52,13 @@ def scaling_cases(base: tuple[int, int, int] = SCALING_BASE) -> list[Case]:
     Returns
     -------
     list of Case
-        The base; 2, 4 and 8 times its frames; 2 and 4 times its pixels; 2 and 4 times its cells.
+        The base; 2, 4 and 8 times its frames; 2 and 4 times its pixels; 2 and 4 times its cells; and 4 times
+        its frames with 4 times its cells, which tells what traces cost.
     """
     frames, px, cells = base
     sizes = [(frames * k, px, cells) for k in (1, 2, 4, 8)]
     sizes += [(frames, round(px * k**0.5), cells) for k in (2, 4)]
-    sizes += [(frames, px, cells * k) for k in (2, 4)]
+    sizes += [(frames, px, cells * k) for k in (2, 4)] + [(frames * 4, px, cells * 4)]
     return [_sized(f"scale-{t}x{p}x{k}", t, p, k, seed=21) for t, p, k in sizes]
 
 
