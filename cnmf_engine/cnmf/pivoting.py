@@ -114,8 +114,8 @@ def _mark(side, G, z, c, tolerance, tolerance_z, wrong):  # pragma: no cover - c
 
 
 @njit(cache=True, nogil=True)
-def pivot(y, side, G, work, z, c):  # pragma: no cover - compiled
-    """Move samples between spiking and silent until calcium is optimal; return the number of rounds."""
+def _change_sides(y, side, G, work, z, c, most):  # pragma: no cover - compiled
+    """Move samples between spiking and silent until calcium is optimal; tell if that took so many rounds."""
     T = y.size
     wrong = np.empty(T, np.bool_)
     # Slow dynamics sum up spikes: multipliers are that much larger than the data, and rounding along.
@@ -126,14 +126,11 @@ def pivot(y, side, G, work, z, c):  # pragma: no cover - compiled
     scale = max(_ROUNDING, 1e-15 * gain * gain) * largest
     scale_z = scale * gain
     fewest, patience = T + 1, _PATIENCE
-    for n_rounds in range(_MAX_ROUNDS + _POLISH):
-        if n_rounds == _MAX_ROUNDS:
-            _start_again(y, side, G)
-            fewest, patience = T + 1, _PATIENCE
+    for _ in range(most):
         face(y, side, G, work, z, c)
         n = _mark(side, G, z, c, scale, scale_z, wrong)
         if n == 0:
-            return n_rounds
+            return True
         patience -= 1
         if n < fewest:
             fewest, patience = n, _PATIENCE
@@ -144,19 +141,19 @@ def pivot(y, side, G, work, z, c):  # pragma: no cover - compiled
                 if last - t > gap:
                     side[t] = SILENT - side[t]
                 last = t
-    return _MAX_ROUNDS + _POLISH
+    return False
 
 
-@njit(cache=True, nogil=True)
-def _start_again(y, side, G):  # pragma: no cover - compiled
-    """Sides from the interior-point method."""
-    silent, barred = np.empty(y.size, np.bool_), np.empty(y.size, np.bool_)
-    for t in range(y.size):
-        barred[t] = side[t] == BARRED
+def pivot(y: np.ndarray, side: np.ndarray, G: np.ndarray, work: np.ndarray, c: np.ndarray) -> None:
+    """Write the optimal calcium to c, starting from sides, which become those of the optimum."""
+    z = work[3]
+    if _change_sides(y, side, G, work, z, c, _MAX_ROUNDS):
+        return
+    # Rare, so the interior-point kernels are compiled only for those who need them.
+    barred, silent = side == BARRED, np.empty(y.size, np.bool_)
     guess_sides(y, barred, G, silent)
-    for t in range(y.size):
-        if side[t] != BARRED:
-            side[t] = SILENT if silent[t] else SPIKE
+    side[~barred] = np.where(silent, SILENT, SPIKE)[~barred]
+    _change_sides(y, side, G, work, z, c, _POLISH)
 
 
 @njit(cache=True, nogil=True)
@@ -168,23 +165,29 @@ def start_sides(y, G):  # pragma: no cover - compiled
     return side
 
 
-@njit(cache=True, nogil=True)
-def solve_ar2(y, offset, lam, g1, g2, side, G, work, c, slope):  # pragma: no cover - compiled
+def solve_ar2(
+    y: np.ndarray,
+    offset: float,
+    lam: float,
+    g1: float,
+    g2: float,
+    side: np.ndarray,
+    G: np.ndarray,
+    work: np.ndarray,
+    c: np.ndarray,
+    slope: np.ndarray,
+) -> None:
     """
     Solve for calcium given an offset; write it to c, and minus its derivative by the offset to slope.
 
     The penalty is a part of the offset but in the last two samples, whose spikes rise and decay after the
     end.
     """
-    T = y.size
-    shifted, ones = np.empty(T), np.empty(T)
-    for t in range(T):
-        shifted[t], ones[t] = y[t] - offset, 1.0
-    shifted[T - 1] -= lam * (g1 + g2)
-    shifted[T - 2] -= lam * g2
-    z = work[3]
-    pivot(shifted, side, G, work, z, c)
-    face(ones, side, G, work, z, slope)
+    shifted = y - offset
+    shifted[-1] -= lam * (g1 + g2)
+    shifted[-2] -= lam * g2
+    pivot(shifted, side, G, work, c)
+    face(np.ones(y.size), side, G, work, work[3], slope)
 
 
 @njit(cache=True, nogil=True)
@@ -192,10 +195,9 @@ def _bar(side, G, c, threshold, reach):  # pragma: no cover - compiled
     """Bar spikes below the threshold that are the smallest within reach; return how many."""
     T = c.size
     n = 0
-    size = np.full(T, np.inf)
-    for t in range(1, T):
-        if side[t] == SPIKE:
-            size[t] = spike(c, G, t)
+    size = np.empty(T)
+    for t in range(T):
+        size[t] = spike(c, G, t) if t > 0 and side[t] == SPIKE else np.inf
     for t in range(1, T):
         if size[t] >= threshold:
             continue
@@ -210,76 +212,67 @@ def _bar(side, G, c, threshold, reach):  # pragma: no cover - compiled
     return n
 
 
-@njit(cache=True, nogil=True)
-def _lower(y, level, out):  # pragma: no cover - compiled
-    """Write the trace less a level; return its largest size."""
-    largest = 0.0
-    for t in range(y.size):
-        out[t] = y[t] - level
-        largest = max(largest, abs(out[t]))
-    return largest
-
-
-@njit(cache=True, nogil=True)
-def _refit(y, baseline, fixed, nonneg, side, G, work, c):  # pragma: no cover - compiled
+def _refit(
+    y: np.ndarray,
+    baseline: float,
+    fixed: bool,
+    nonneg: bool,
+    side: np.ndarray,
+    G: np.ndarray,
+    work: np.ndarray,
+    c: np.ndarray,
+) -> float:
     """Calcium and baseline by least squares, given where spikes may be; return the baseline."""
-    T = y.size
-    z, slope, shifted, ones = work[3], np.empty(T), np.empty(T), np.empty(T)
-    for t in range(T):
-        ones[t] = 1.0
+    slope, ones = np.empty(y.size), np.ones(y.size)
     for _ in range(0 if fixed else 10):
-        _lower(y, baseline, shifted)
-        pivot(shifted, side, G, work, z, c)
-        face(ones, side, G, work, z, slope)
-        free, left = 0.0, 0.0
-        for t in range(T):
-            free += 1 - slope[t]
-            left += shifted[t] - c[t]
-        step = left / free if free > 1e-9 * T else 0.0
+        pivot(y - baseline, side, G, work, c)
+        face(ones, side, G, work, work[3], slope)
+        free = 1 - slope.mean()
+        step = (y - c - baseline).mean() / free if free > 1e-9 else 0.0
         if nonneg and baseline + step < 0:
             step = -baseline
         baseline += step
-        if abs(step) <= 1e-9 * _lower(y, baseline, shifted):
+        if abs(step) <= 1e-9 * np.abs(y - baseline).max():
             break
-    _lower(y, baseline, shifted)
-    pivot(shifted, side, G, work, z, c)
+    pivot(y - baseline, side, G, work, c)
     return baseline
 
 
-@njit(cache=True, nogil=True)
-def thin_out(y, g1, g2, decay, sn, s_min, baseline, fixed, nonneg, c):  # pragma: no cover - compiled
+def thin_out(
+    y: np.ndarray,
+    g1: float,
+    g2: float,
+    decay: float,
+    sn: float,
+    s_min: float,
+    baseline: float,
+    fixed: bool,
+    nonneg: bool,
+    c: np.ndarray,
+) -> float:
     """
     Remove spikes below s_min, the smallest of a neighbourhood first, refitting the rest; return the baseline.
 
     For s_min = 0 the threshold rises until the residual would exceed the noise.
     """
-    T = y.size
-    target = sn * sn * T
+    T, target = y.size, sn * sn * y.size
     G, work = bands(T, g1, g2, decay), np.empty((4, T))
-    shifted, trial = np.empty(T), np.empty(T)
-    _lower(y, baseline, shifted)
-    side = start_sides(shifted, G)
-    pivot(shifted, side, G, work, work[3], c)
-    for t in range(T):
-        side[t] = BARRED if side[t] == SILENT else side[t]
+    side = start_sides(y - baseline, G)
+    pivot(y - baseline, side, G, work, c)
+    side[side == SILENT] = BARRED
     baseline = _refit(y, baseline, fixed, nonneg, side, G, work, c)
-    largest = 0.0
-    for t in range(T):
-        trial[t] = c[t]
-        if t > 0:
-            largest = max(largest, spike(c, G, t))
-    threshold = s_min if s_min > 0 else 1e-3 * largest
+    increments = c[1:] + G[0, 1:] * c[:-1]
+    increments[1:] += G[1, 2:] * c[:-2]
+    largest = max(float(increments.max()), 0.0)
+    threshold = float(s_min) if s_min > 0 else 1e-3 * largest
+    trial = c.copy()
     while True:
         trial_baseline = baseline
         while _bar(side, G, trial, threshold, 3) > 0:
             trial_baseline = _refit(y, trial_baseline, fixed, nonneg, side, G, work, trial)
-        left = 0.0
-        for t in range(T):
-            left += (y[t] - trial[t] - trial_baseline) ** 2
-        if s_min <= 0 and left > target:
+        if s_min <= 0 and ((y - trial - trial_baseline) ** 2).sum() > target:
             return baseline
-        for t in range(T):
-            c[t] = trial[t]
+        c[:] = trial
         baseline = trial_baseline
         if s_min > 0 or threshold > largest:
             return baseline
