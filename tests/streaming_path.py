@@ -8,37 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
-PARAMETERS = {
+from benchmarks.run import PARAMETERS
+
+#: The lessons' parameters, for smaller cells and patches.
+CHANGES = {
     "fr": 20,
     "decay_time": 0.5,
     "max_shifts": (4, 4),
-    "gSig_filt": (3, 3),
-    "pw_rigid": False,
-    "border_nan": "copy",
-    "method_init": "corr_pnr",
-    "K": None,
     "gSig": (2.5, 2.5),
-    "gSiz": (7, 7),
     "min_corr": 0.8,
     "min_pnr": 6,
-    "merge_thr": 0.7,
-    "p": 1,
     "rf": 16,
     "stride": 10,
-    "tsub": 2,
-    "ssub": 1,
-    "ssub_B": 2,
     "ring_size_factor": 1.5,
-    "nb": 0,
-    "nb_patch": 0,
-    "low_rank_background": None,
-    "only_init": True,
-    "center_psf": True,
-    "normalize_init": False,
-    "del_duplicates": True,
     "min_SNR": 2.5,
-    "rval_thr": 0.85,
-    "use_cnn": False,
 }
 
 
@@ -57,7 +40,7 @@ class Path1p:
         from cnmf_engine.cnmf import params
 
         self.cm, self.cnmf, self.movie = cm, cnmf, movie
-        self.opts = params.CNMFParams(params_dict=PARAMETERS)
+        self.opts = params.CNMFParams(params_dict=PARAMETERS | CHANGES)
         self.out: dict[str, np.ndarray] = {}
         self.stage = "start"
 
