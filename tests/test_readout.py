@@ -8,7 +8,6 @@ from cnmf_engine.cnmf import readout
 from cnmf_engine.cnmf.background import fit_ring, reconstruct_background
 from cnmf_engine.cnmf.geometry import decimate
 from cnmf_engine.cnmf.readout import read_out, reading_weights
-from cnmf_engine.cnmf.temporal import CORE, core_weights
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +24,8 @@ def test_weights_see_what_cells_add_to_the_background(scene, ssub):
     A, C = scene.flat_A, scene.C
     ring = fit_ring(scene.Y, A, C, scene.dims, radius=10, ssub=ssub)
     B = reconstruct_background(scene.Y, A, C, ring.W, ring.b0, scene.dims)
-    left = core_weights(A, CORE).T @ (scene.Y - B - A @ C)
-    weights = reading_weights(A, ring.W, scene.dims, ssub, CORE)
+    left = A.T @ (scene.Y - B - A @ C)
+    weights = reading_weights(A, ring.W, scene.dims, ssub)
     centred = scene.Y - scene.Y.mean(axis=1, keepdims=True)
     read = weights.T @ centred - weights.T @ A @ (C - C.mean(axis=1, keepdims=True))
     np.testing.assert_allclose(read, left - left.mean(axis=1, keepdims=True), atol=0.05)

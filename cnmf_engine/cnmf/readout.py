@@ -2,7 +2,7 @@
 Traces at the full frame rate, read from the movie on disk.
 
 Background and cells are linear in the movie, so a trace is a weighted sum of pixels: those of the
-footprint's core, less what the ring predicts for them from the pixels around. One pass over the file
+footprint, less what the ring predicts for them from the pixels around. One pass over the file
 reads all traces; what they share is sorted out afterwards, among traces alone.
 """
 
@@ -16,7 +16,7 @@ from scipy import sparse
 from ..cluster import map_ordered
 from .background import RingModel, block_average, fit_ring_movie
 from .geometry import Box, flat_index, read_box
-from .temporal import CORE, Traces, core_weights, unmix
+from .temporal import Traces, unmix
 
 __all__ = ["Readout", "read_out", "reading_weights"]
 
@@ -49,8 +49,8 @@ class Readout(NamedTuple):
 
 
 def reading_weights(
-    A: sparse.csc_matrix, W: sparse.csr_matrix, dims: tuple[int, int], ssub: int, core: float
-):
+    A: sparse.csc_matrix, W: sparse.csr_matrix, dims: tuple[int, int], ssub: int
+) -> sparse.csc_matrix:
     """
     Weights that read traces from a movie with background.
 
@@ -64,19 +64,16 @@ def reading_weights(
         Rows and columns.
     ssub : int
         Block size of the ring's grid, px.
-    core : float
-        As in `core_weights`.
 
     Returns
     -------
     csc_matrix of shape (d, K), float32
         Column k, times the movie less each pixel's mean, gives what component k sees beyond the background.
     """
-    weights = core_weights(A, core)
     average = block_average(dims, ssub)
     repeat = average.astype(bool).astype(np.float32)
-    predicted = average.T @ (W.T @ (repeat @ weights))
-    return sparse.csc_matrix(weights - predicted, dtype=np.float32)
+    predicted = average.T @ (W.T @ (repeat @ A))
+    return sparse.csc_matrix(A - predicted, dtype=np.float32)
 
 
 def _tiles(dims: tuple[int, int], T: int) -> list[Box]:
@@ -157,7 +154,7 @@ def read_out(
     C = np.repeat(C, tsub, axis=1)[:, :T]
     average = C.mean(axis=1, dtype=np.float64)
     mean = ring.b0 + A @ average
-    weights = reading_weights(A, ring.W, dims, ssub, CORE)
+    weights = reading_weights(A, ring.W, dims, ssub)
     seen = sparse.csc_matrix(weights.T @ A)
     own = seen.diagonal()
     # A footprint that the ring explains away is read as it is seen, not blown up.
