@@ -109,7 +109,8 @@ def test_reduction_keeps_place_and_scale_of_cells():
     tops = [np.unravel_index(frame.argmax(), frame.shape) for frame in reduced]
     assert tops == [(30, 30), (31, 30), (32, 30)]
     # Narrow filters need every pixel, and small images are not made smaller.
-    assert Reduction(1.5, (120, 120)).factor == 1 and Reduction(3, (50, 50)).factor == 1
+    assert Reduction(2, (120, 120)).factor == 2 and Reduction(1.5, (120, 120)).factor == 1
+    assert Reduction(3, (50, 50)).factor == 1
 
 
 def test_weights_find_shifts_exactly_without_noise(moving):
@@ -232,9 +233,9 @@ def test_memory_doesn_t_grow_with_the_movie(moving, pieces):
         movie = Endless(frames, T)
         tracemalloc.start()
         if pieces:
-            register_piecewise(movie, template, 4, 3, 40, 16, memory_limit="16MB", sink=count)
+            register_piecewise(movie, template, 4, 3, 40, 16, splits=T // 40, memory_limit="16MB", sink=count)
         else:
-            register_rigid(movie, 4, 3, memory_limit="16MB", sink=count)
+            register_rigid(movie, 4, 3, splits=T // 40, memory_limit="16MB", sink=count)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert movie.largest <= 64

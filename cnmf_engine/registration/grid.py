@@ -50,6 +50,11 @@ class PatchGrid:
         grid = np.asarray(values, dtype=np.float32).reshape(len(self.rows), len(self.cols))
         return self.to_rows @ grid @ self.to_cols.T
 
+    def coarser(self, factor: int, dims: tuple[int, int]) -> PatchGrid:
+        """Give the same grid for images of `dims` that keep every `factor`-th pixel; for `field` only."""
+        to_rows, to_cols = self.to_rows[::factor][: dims[0]], self.to_cols[::factor][: dims[1]]
+        return PatchGrid(dims, self.size, self.rows, self.cols, to_rows, to_cols)
+
 
 def patch_grid(
     dims: tuple[int, int],

@@ -24,7 +24,7 @@ from cnmf_engine.registration.templates import (
 from cnmf_engine.registration.warping import fill_missing, moved
 from cnmf_engine.registration.weighting import Noise, Weights, shifted
 
-__all__ = ["guide_from", "guide_to", "image_of", "mean_images", "weights_of"]
+__all__ = ["guide_from", "guide_to", "image_of", "mean_images", "reduced_sample", "weights_of"]
 
 logger = logging.getLogger("caiman")
 
@@ -230,6 +230,28 @@ def _weighted(sample: np.ndarray, reduction: Reduction, max_shifts: Any, dview: 
         template, noise = weights_of(aligned, reduction.margin)
         find = Weights(template, noise, len(used), -reach, reach).find
     return WeightedGuide(reduction, template, noise, len(sample), max_shifts)
+
+
+def reduced_sample(movie: Any, guide: WeightedGuide, dview: Any = None) -> np.ndarray:
+    """
+    Read at most 200 frames spread over a movie, filtered as a guide compares them.
+
+    Parameters
+    ----------
+    movie : array_like of shape (T, d1, d2)
+        The movie.
+    guide : WeightedGuide
+        Of this movie.
+    dview : object, optional
+        Workers.
+
+    Returns
+    -------
+    ndarray of shape (n, *guide.reduction.dims), float32
+        Filtered frames.
+    """
+    most = int(np.clip(_SAMPLE_PIXELS // np.prod(guide.reduction.dims), _FEW_FRAMES, _NOISE_FRAMES))
+    return _sample(movie, most, guide.reduction, dview)
 
 
 def _shift_pair(pair: tuple[np.ndarray, np.ndarray]) -> np.ndarray:

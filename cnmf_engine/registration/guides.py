@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,9 @@ import numpy as np
 from cnmf_engine.registration.estimator import ShiftEstimator, limits
 from cnmf_engine.registration.reduction import Reduction
 from cnmf_engine.registration.templates import filter_margin, high_pass, median_template
-from cnmf_engine.registration.weighting import Noise, Weights
+from cnmf_engine.registration.weighting import Noise, Weights, shifted
 
-__all__ = ["Guide", "PlainGuide", "WeightedGuide"]
+__all__ = ["Guide", "PlainGuide", "WeightedGuide", "WeightedPieces", "brightest"]
 
 # Contrast that is only rounding error beside the brightness of a frame counts as none.
 _ROUNDING = 1e-5
@@ -119,17 +120,15 @@ class WeightedGuide(Guide):
     ) -> None:
         self.reduction, self.template, self.noise, self.n_frames = reduction, template, noise, n_frames
         self._max_shifts = np.array(limits(max_shifts))
-        self._origin = np.zeros(2) if origin is None else origin
+        self.origin = np.zeros(2) if origin is None else origin
         # A lag of a whole image leaves nothing to compare.
         allowed = np.minimum(self._max_shifts, reduction.factor * (np.array(reduction.dims) - 1))
-        bounds = [(sign * allowed - self._origin) / reduction.factor for sign in (-1, 1)]
+        bounds = [(sign * allowed - self.origin) / reduction.factor for sign in (-1, 1)]
         self._weights = Weights(template, noise, n_frames, *bounds, part)
 
     def find(self, frames: np.ndarray) -> np.ndarray:
         """Find the shifts that bring frames to their place."""
-        return self.find_reduced(
-            self.reduction(frames), np.abs([frames.min((1, 2)), frames.max((1, 2))]).max(0)
-        )
+        return self.find_reduced(self.reduction(frames), brightest(frames))
 
     def find_reduced(self, reduced: np.ndarray, level: np.ndarray) -> np.ndarray:
         """
@@ -147,19 +146,112 @@ class WeightedGuide(Guide):
         ndarray of shape (n, 2), float64
             As from `find`.
         """
-        shifts = self.reduction.factor * self._weights.find(reduced) + self._origin
+        shifts = self.reduction.factor * self._weights.find(reduced) + self.origin
         shifts = np.clip(shifts, -self._max_shifts, self._max_shifts)
         shifts[np.abs(reduced).max(axis=(1, 2)) <= _ROUNDING * level] = 0.0
         # What is smaller is rounding error, but would cost a whole pixel at the border.
         return np.round(shifts, _DIGITS) + 0.0
+
+    def pieces(
+        self, patches: Sequence[tuple[slice, slice]], deviation: Sequence[float], steady: bool
+    ) -> WeightedPieces:
+        """
+        Prepare to find shifts of parts of the image as well.
+
+        Parameters
+        ----------
+        patches : sequence of tuple of two slices
+            Rows and columns of each part, px.
+        deviation : sequence of two floats
+            How far a part may move from the frame's shift, rows and columns, px.
+        steady : bool
+            See `Noise.patch`.
+
+        Returns
+        -------
+        WeightedPieces
+            Finds them.
+        """
+        factor = self.reduction.factor
+        reach = np.array(deviation, float) / factor
+        parts = []
+        for patch in patches:
+            rows, cols = (slice(side.start // factor, side.stop // factor) for side in patch)
+            noise = self.noise.patch(rows, cols, steady)
+            weights = Weights(self.template[rows, cols], noise, self.n_frames, -reach, reach)
+            parts.append(((slice(None), rows, cols), weights))
+        return WeightedPieces(self, parts)
 
     def refined(self, templates: np.ndarray) -> WeightedGuide:
         """Make a guide from the filtered median of templates; these lie where frames belong."""
         template = self.reduction(np.median(templates, axis=0)[None])[0]
         return WeightedGuide(self.reduction, template, self.noise, self.n_frames, self._max_shifts)
 
+    def like(self, template: np.ndarray, noise: Noise, n_frames: int) -> WeightedGuide:
+        """Make a guide to the same place with another template (mean of `n_frames`) and noise."""
+        return WeightedGuide(self.reduction, template, noise, n_frames, self._max_shifts, self.origin)
+
     def at(self, origin: np.ndarray) -> WeightedGuide:
         """Make the same guide for another origin (px)."""
         return WeightedGuide(
             self.reduction, self.template, self.noise, self.n_frames, self._max_shifts, origin
         )
+
+
+class WeightedPieces:
+    """
+    Finds shifts of frames and of their parts.
+
+    Parameters
+    ----------
+    guide : WeightedGuide
+        For whole frames.
+    parts : list of tuple
+        Where each part lies in reduced frames, and its weights.
+    """
+
+    def __init__(self, guide: WeightedGuide, parts: list[tuple[tuple[slice, ...], Weights]]) -> None:
+        self._guide, self._parts = guide, parts
+
+    def find(self, frames: np.ndarray) -> np.ndarray:
+        """
+        Find the shifts.
+
+        Parameters
+        ----------
+        frames : ndarray of shape (n, d1, d2)
+            Frames as recorded, without NaN.
+
+        Returns
+        -------
+        ndarray of shape (n, 2, 1 + n_parts), float64
+            Translation to apply to the whole frame and to each part, px.
+        """
+        return self.find_reduced(self._guide.reduction(frames), brightest(frames))
+
+    def find_reduced(self, reduced: np.ndarray, level: np.ndarray) -> np.ndarray:
+        """
+        Find the shifts in frames that are filtered already.
+
+        Parameters
+        ----------
+        reduced, level
+            As for `WeightedGuide.find_reduced`.
+
+        Returns
+        -------
+        ndarray of shape (n, 2, 1 + n_parts), float64
+            As from `find`.
+        """
+        factor = self._guide.reduction.factor
+        whole = self._guide.find_reduced(reduced, level)
+        aligned = shifted(reduced, (whole - self._guide.origin) / factor)
+        contrast = (np.abs(reduced).max(axis=(1, 2)) > _ROUNDING * level)[:, None]
+        found = [whole + factor * contrast * weights.find(aligned[where]) for where, weights in self._parts]
+        return np.round(np.stack([whole, *found], axis=2), _DIGITS) + 0.0
+
+
+def brightest(frames: np.ndarray) -> np.ndarray:
+    """Give the largest absolute value of each frame, shape (n,)."""
+    low, high = frames.min(axis=(1, 2)), frames.max(axis=(1, 2))
+    return np.maximum(np.abs(low.astype(float)), np.abs(high.astype(float)))

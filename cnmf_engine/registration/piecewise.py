@@ -10,8 +10,8 @@ import numpy as np
 
 from cnmf_engine.registration.estimator import ShiftEstimator, clipped, limits
 from cnmf_engine.registration.grid import PatchGrid, patch_grid
-from cnmf_engine.registration.guide_making import guide_to, image_of
-from cnmf_engine.registration.guides import Guide
+from cnmf_engine.registration.guide_making import guide_to, image_of, reduced_sample, weights_of
+from cnmf_engine.registration.guides import Guide, WeightedGuide, WeightedPieces, brightest
 from cnmf_engine.registration.passes import FramePass, Sink, StepResult, check_movie, chunks_of
 from cnmf_engine.registration.rigid import count_at_limit
 from cnmf_engine.registration.templates import (
@@ -23,6 +23,9 @@ from cnmf_engine.registration.templates import (
 from cnmf_engine.registration.warping import check_border, fill_missing, moved
 
 __all__ = ["PiecewiseResult", "register_piecewise", "warp"]
+
+# Times that the template is made anew from frames that were bent back, and frames done at once for that.
+_FIELDS, _AT_ONCE = 2, 25
 
 
 @dataclass(frozen=True)
@@ -115,18 +118,16 @@ def register_piecewise(
     template = check_template(template, dims)
     if guide is None:
         guide = guide_to(movie, template, max_shifts, gSig_filt, dview, filter_mode)
-    image = image_of(movie, guide, gSig_filt, dview, filter_mode)
     grid = patch_grid(dims, strides, overlaps, cubic)
     deviation = max_shifts if max_deviation_rigid is None else max_deviation_rigid
     deviation = limits(deviation, "max_deviation_rigid")
-    step = _PiecewiseStep(
-        guide,
-        [ShiftEstimator(image[patch], deviation, clip=False) for patch in grid.patches],
-        grid,
-        gSig_filt,
-        border_nan,
-        filter_mode,
-    )
+    if isinstance(guide, WeightedGuide):
+        pieces = _weighted_pieces(movie, guide, grid, deviation, dview)
+    else:
+        image = image_of(movie, guide, gSig_filt, dview, filter_mode)
+        parts = [ShiftEstimator(image[patch], deviation, clip=False) for patch in grid.patches]
+        pieces = _PlainPieces(guide, parts, grid, gSig_filt, filter_mode)
+    step = _PiecewiseStep(pieces, grid, border_nan)
     run = FramePass(movie, chunks_of(movie.shape[0], splits), step, dview, memory_limit)
     saved = run.drain(sink)
     shifts = np.concatenate(run.found)
@@ -168,30 +169,58 @@ def warp(
     return out
 
 
+def _weighted_pieces(
+    movie: Any, guide: WeightedGuide, grid: PatchGrid, deviation: Sequence[float], dview: Any
+) -> WeightedPieces:
+    """Prepare for patches; the template of whole frames is blurred where tissue bends, so it is made anew."""
+    reduction = guide.reduction
+    coarse = grid.coarser(reduction.factor, reduction.dims)
+    sample = reduced_sample(movie, guide, dview)
+    for _ in range(_FIELDS):
+        pieces = guide.pieces(grid.patches, deviation, steady=False)
+        warped = np.empty_like(sample)
+        for part in np.array_split(np.arange(len(sample)), -(-len(sample) // _AT_ONCE)):
+            found = pieces.find_reduced(sample[part], np.zeros(len(part)))[:, :, 1:]
+            rows, cols = np.moveaxis((found - guide.origin[:, None]) / reduction.factor, 1, 0)
+            warped[part] = _warped(sample[part], rows, cols, coarse)[0]
+        guide = guide.like(*weights_of(warped, reduction.margin), len(sample))
+    return guide.pieces(grid.patches, deviation, steady=True)
+
+
 @dataclass
-class _PiecewiseStep:
-    """Register one block of frames; a task for a worker."""
+class _PlainPieces:
+    """Shifts of frames and of their patches by plain cross-correlation."""
 
     whole: Guide
     parts: list[ShiftEstimator]
     grid: PatchGrid
     gSig_filt: Any
-    border_nan: bool | str
     filter_mode: str
 
-    def __call__(self, item: tuple[np.ndarray, np.ndarray]) -> StepResult:
-        numbers, frames = item
-        frames, n_missing = fill_missing(frames, numbers)
-        level = np.abs(frames.astype(np.float32)).max(axis=(1, 2))
-        rigid = self.whole.find(frames)
+    def find(self, frames: np.ndarray) -> np.ndarray:
+        """Find shifts ``(n, 2, 1 + n_patches)``: of the whole frame, then of its patches."""
+        rigid, level = self.whole.find(frames), brightest(frames)
         filtered = match_filter(frames, self.gSig_filt, self.filter_mode)
         aligned = moved(filtered if self.gSig_filt is None else clipped(filtered), rigid)
         found = [
             rigid + part.find(aligned[:, rows, cols], level)
             for part, (rows, cols) in zip(self.parts, self.grid.patches)
         ]
-        # The rigid shift goes in front of those of the patches.
-        shifts = np.stack([rigid, *found], axis=2)
+        return np.stack([rigid, *found], axis=2)
+
+
+@dataclass
+class _PiecewiseStep:
+    """Register one block of frames; a task for a worker."""
+
+    pieces: WeightedPieces | _PlainPieces
+    grid: PatchGrid
+    border_nan: bool | str
+
+    def __call__(self, item: tuple[np.ndarray, np.ndarray]) -> StepResult:
+        numbers, frames = item
+        frames, n_missing = fill_missing(frames, numbers)
+        shifts = self.pieces.find(frames)
         corrected, outside = _warped(frames, shifts[:, 0, 1:], shifts[:, 1, 1:], self.grid)
         total = corrected.sum(axis=0, dtype=np.float64)
         _set_outside(corrected, outside, self.border_nan)

@@ -10,8 +10,8 @@ from cnmf_engine.registration.templates import band_widths
 
 __all__ = ["Reduction"]
 
-# Standard deviation of the fine Gaussian on the coarser grid, px at least: what is finer folds back.
-_SMALLEST_DETAIL = 1.0
+# Width of the fine Gaussian, px, from which every other pixel is enough.
+_ENOUGH_DETAIL = 1.25
 _SMALLEST_SIDE = 32
 
 
@@ -32,7 +32,7 @@ class Reduction:
     Attributes
     ----------
     factor : int
-        Pixels of a frame that make one of the result, along each axis.
+        Pixels of a frame that make one of the result, along each axis: 1 or 2.
     dims : tuple of int
         Rows and columns of the result.
     margin : int
@@ -41,9 +41,7 @@ class Reduction:
 
     def __init__(self, gSig_filt: float | Sequence[float], dims: tuple[int, int]) -> None:
         detail, surround = (np.array(pair) for pair in band_widths(gSig_filt))
-        self.factor = max(round(float(detail.min()) / _SMALLEST_DETAIL), 1)
-        if min(dims) // self.factor < _SMALLEST_SIDE:
-            self.factor = 1
+        self.factor = 2 if detail.min() >= _ENOUGH_DETAIL and min(dims) >= 2 * _SMALLEST_SIDE else 1
         self.dims = (dims[0] // self.factor, dims[1] // self.factor)
         self._detail, self._surround = detail / self.factor, surround / self.factor
         # Twice the standard deviation: beyond that the filter sees little.

@@ -19,6 +19,8 @@ _BANDS = 64
 _NOISE_FLOOR = 0.3
 # Pixels steadier than this share of the median don't count for more.
 _STEADIEST = 0.5
+# Exponent of the weights of pixels within a part of the image; 1 for whole frames.
+_OF_PARTS = 0.35
 # A band of the template has to hold this many times its noise.
 _LEAST_SIGNAL = 2.0
 # Gauss-Newton steps after the whole pixels at most, the longest of them, and the last of them, px.
@@ -108,6 +110,32 @@ class Noise:
         for frame in differences:
             power += np.bincount(band, np.abs(fft.rfft2(frame * window)).ravel() ** 2, len(counts))
         return cls(spread, window, power / (counts * len(differences)))
+
+    def patch(self, rows: slice, cols: slice, steady: bool) -> Noise:
+        """
+        Cut out what belongs to a part of the image.
+
+        Parameters
+        ----------
+        rows, cols : slice
+            The part.
+        steady : bool
+            Let pixels that vary count less. Not before bending tissue was followed: there those vary most
+            that move most, and without them a part would seem to stand still.
+
+        Returns
+        -------
+        Noise
+            The power is that of the image on the area of the part.
+        """
+        spread = self.spread[rows, cols]
+        window = np.outer(*(taper(size, 0) for size in spread.shape)).astype(np.float32)
+        middle = float(np.median(self.spread))
+        if steady and middle > 0:
+            # Less than for whole frames: some of what varies is tissue that bends within the part.
+            window /= np.maximum(spread / middle, _STEADIEST) ** _OF_PARTS
+        share = np.sum(window**2) / max(np.sum(self.window**2), 1e-30)
+        return Noise(spread, window, self.power * share)
 
 
 class Weights:
@@ -215,7 +243,9 @@ class Weights:
         frame, at_row, at_col = np.arange(n), best // width, best % width
         down = self._lags[0][at_row] + peak_offset(surface[frame, :, at_col], at_row)
         right = self._lags[1][at_col] + peak_offset(surface[frame, at_row, :], at_col)
-        return np.clip(-np.stack([down, right], axis=1), self.lowest, self.highest)
+        found = -np.stack([down, right], axis=1)
+        found[surface[frame, at_row, at_col] <= 0] = 0.0
+        return np.clip(found, self.lowest, self.highest)
 
 
 def _solved(design: np.ndarray, weighted: np.ndarray) -> np.ndarray:
