@@ -4,9 +4,10 @@ from scipy import sparse
 from synthetic import blob, calcium, explained, flat_footprints, flatten, make_scene, smooth_background
 
 from cnmf_engine.cluster import Workers
-from cnmf_engine.cnmf import background
-from cnmf_engine.cnmf.background import fit_ring, fit_ring_movie, reconstruct_background, ring_offsets
+from cnmf_engine.cnmf import background, ring
+from cnmf_engine.cnmf.background import fit_ring, fit_ring_movie, reconstruct_background
 from cnmf_engine.cnmf.geometry import coarse_dims, decimate, upsample_image
+from cnmf_engine.cnmf.ring import ring_offsets
 from cnmf_engine.errors import InputError
 
 
@@ -70,7 +71,7 @@ def test_weights_are_those_of_a_regression_pixel_by_pixel(rng, monkeypatch, ssub
     model = fit_ring(Y, A, C, dims, radius=4, ssub=ssub)
     np.testing.assert_allclose(model.W.toarray(), expected, atol=2e-3)
     np.testing.assert_allclose(model.b0, Y.mean(axis=1) - A @ C.mean(axis=1), atol=1e-4)
-    monkeypatch.setattr(background, "_TILE", 5)
+    monkeypatch.setattr(ring, "_TILE", 5)
     tiled = fit_ring(Y, A, C, dims, radius=4, ssub=ssub)
     np.testing.assert_allclose(tiled.W.toarray(), model.W.toarray(), atol=2e-3)
 
@@ -99,7 +100,8 @@ def test_cells_not_known_yet_stay_in_the_residual():
 @pytest.mark.parametrize("tile", [5, 32])
 @pytest.mark.parametrize("ssub", [1, 2, 3])
 def test_a_movie_on_disk_gives_the_model_of_a_movie_in_memory(monkeypatch, tmp_path, tile, ssub):
-    monkeypatch.setattr(background, "_TILE", tile)
+    monkeypatch.setattr(ring, "_TILE", tile)
+    monkeypatch.setattr(background, "_READ_TILE", 2 * tile)
     scene = make_scene((25, 31), T=80, centres=[(8, 9), (15, 22)])
     memory = fit_ring(scene.Y, scene.flat_A, scene.C, scene.dims, radius=8, ssub=ssub)
     file = np.memmap(tmp_path / "Yr.mmap", mode="w+", dtype=np.float32, shape=scene.Y.shape)
@@ -116,7 +118,8 @@ def test_a_movie_on_disk_gives_the_model_of_a_movie_in_memory(monkeypatch, tmp_p
 
 
 def test_workers_do_not_change_a_bit(monkeypatch):
-    monkeypatch.setattr(background, "_TILE", 8)
+    monkeypatch.setattr(ring, "_TILE", 8)
+    monkeypatch.setattr(background, "_READ_TILE", 16)
     scene = make_scene()
     alone = fit_ring_movie(scene.movie, scene.flat_A, scene.C, radius=11)
     with Workers(2) as dview:

@@ -320,7 +320,9 @@ class CNMF:
         # What all cells share would have to travel with each tile: other processes are no help here.
         local = self.dview if shares_memory(self.dview) else None
         tsub = self.params.init["tsub"]
-        found = read_out(images, A, C, tsub=tsub, **ring_options(self.params), dview=local)
+        found = read_out(
+            images, A, C, tsub=tsub, **ring_options(self.params), dview=local, progress="Background"
+        )
         traces = deconvolve_all(found.traces, final_options(self.params), self.dview)
         # The constant background is what the final traces leave of each pixel's mean.
         change = found.traces.C.mean(axis=1) - traces.C.mean(axis=1)

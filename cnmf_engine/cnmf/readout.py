@@ -119,6 +119,7 @@ def read_out(
     ssub: int = 2,
     ITER: int = 2,
     dview=None,
+    progress: str | None = None,
 ) -> Readout:
     """
     Fit the ring background of the whole movie and read all traces from it.
@@ -139,6 +140,8 @@ def read_out(
         Sweeps over all traces.
     dview : Workers, optional
         Pool that reads tiles.
+    progress : str, optional
+        Text of a progress bar; none if None.
 
     Returns
     -------
@@ -150,7 +153,7 @@ def read_out(
     Zhou et al. 2018, eLife 7:e28728, Methods, 'Estimating background' and 'Estimating C'.
     """
     T, *dims = images.shape
-    ring = fit_ring_movie(images, A, C, radius=radius, ssub=ssub, tsub=tsub, dview=dview)
+    ring = fit_ring_movie(images, A, C, radius=radius, ssub=ssub, tsub=tsub, dview=dview, progress=progress)
     C = np.repeat(C, tsub, axis=1)[:, :T]
     average = C.mean(axis=1, dtype=np.float64)
     mean = ring.b0 + A @ average

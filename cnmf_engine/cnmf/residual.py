@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import sparse
 
-from .background import coarse_footprints, ring_weights
+from .background import coarse_footprints
 from .geometry import coarse_dims, decimate
+from .ring import ring_weights
 
 __all__ = ["BackgroundFree"]
 
