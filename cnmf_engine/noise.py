@@ -14,6 +14,8 @@ _QUIET, _BASELINE_ROUNDS = 2.5, 10
 _NORMAL_MAD = 1.4826
 #: The spread below the baseline varies more than the spectrum, so only a clear difference counts.
 _CLEARLY_LESS = 0.75
+#: Samples of a segment of Welch's spectrum.
+_SEGMENT = 256
 _METHODS = ("mean", "median", "logmexp")
 
 
@@ -137,15 +139,29 @@ def trace_noise(
     Pnevmatikakis et al. 2016, Neuron 89:285, Supplement; Friedrich et al. 2017, PLoS Comput Biol
     13:e1005423, 'Parameter estimation'.
     """
-    from scipy.signal import welch
-
     values = np.asarray(traces, dtype=np.float64)
-    frequency, power = welch(values, nperseg=min(256, values.shape[-1]), axis=-1)
+    frequency, power = _welch(values, min(_SEGMENT, values.shape[-1]))
     low, high = noise_range
     band = (frequency >= low) & (frequency <= high) if inclusive else (frequency > low) & (frequency < high)
     if not band.any():
         return values.std(axis=-1)
     return _average(power[..., band] / 2, noise_method)
+
+
+def _welch(values: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Power spectral density from segments that overlap by half: what `scipy.signal.welch` gives.
+
+    SciPy's own isn't used because importing it takes longer than all the spectra of a short recording.
+    """
+    step = length - length // 2
+    segments = np.lib.stride_tricks.sliding_window_view(values, length, axis=-1)[..., ::step, :]
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length) if length > 1 else np.ones(1)
+    spectrum = np.fft.rfft((segments - segments.mean(axis=-1, keepdims=True)) * window, axis=-1)
+    power = (spectrum.real**2 + spectrum.imag**2).mean(axis=-2) / (window**2).sum()
+    # Each frequency but 0 and the highest of an even length stands for its negative twin as well.
+    power[..., 1 : (length + 1) // 2] *= 2
+    return np.fft.rfftfreq(length), power
 
 
 def calcium_noise(

@@ -148,10 +148,11 @@ def _bar(total: int, progress: str | None, items: Iterable | None = None) -> Any
     from tqdm import tqdm
 
     # Text rather than a widget: it shows in terminals, notebooks and the output of headless runs alike.
+    # Without the argument tqdm asks its own variable TQDM_DISABLE.
+    silent = {} if progress else {"disable": True}
     return tqdm(
-        items, desc=progress, total=total, leave=False, delay=_DELAY, mininterval=0.5, miniters=0,
-        disable=not progress,
-    )  # fmt: skip
+        items, desc=progress, total=total, leave=False, delay=_DELAY, mininterval=0.5, miniters=0, **silent
+    )
 
 
 def progress_bar(items: Iterable, total: int, progress: str | None) -> Iterable:

@@ -78,3 +78,13 @@ def test_flat_and_short_traces_have_finite_noise(T, method):
 def test_unknown_average_is_refused(estimate):
     with pytest.raises(ParameterError, match="'mode'"):
         estimate(np.random.default_rng(0).normal(size=(2, 100)), noise_method="mode")
+
+
+@pytest.mark.parametrize("T", [40, 255, 256, 300, 1001])
+def test_spectrum_of_traces_is_that_of_welch(rng, T):
+    from scipy.signal import welch
+
+    traces = rng.normal(size=(3, T)).cumsum(axis=1)
+    frequency, power = welch(traces, nperseg=min(256, T), axis=-1)
+    expected = np.sqrt(power[:, (frequency > 0.25) & (frequency < 0.5)].mean(axis=-1) / 2)
+    np.testing.assert_allclose(trace_noise(traces, noise_method="mean"), expected, rtol=1e-9)

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage, sparse
-from scipy.stats import skew
 
 from ..filters import filter_frames, gaussian_kernel, mean_centred_kernel
 from ..noise import pixel_noise
@@ -222,7 +221,15 @@ def transient_skewness(trace: np.ndarray, window: int) -> Skewness:
         Both 0 for a constant trace.
     """
     rest = trace - ndimage.median_filter(trace, size=max(min(window, trace.size), 3), mode="reflect")
-    return Skewness(*(float(skew(part)) if np.ptp(part) > 0 else 0.0 for part in (rest, trace)))
+    return Skewness(_skewness(rest), _skewness(trace))
+
+
+def _skewness(trace: np.ndarray) -> float:
+    """Third moment in units of the second; 0 for a constant trace."""
+    # Our own, as importing scipy.stats takes 0.6 s.
+    centred = trace - trace.mean()
+    spread = np.sqrt(np.mean(centred**2))
+    return float(np.mean(centred**3) / spread**3) if np.ptp(trace) > 0 else 0.0
 
 
 def _grow(
