@@ -192,6 +192,11 @@ def _write_block(file: Any, block: np.ndarray) -> None:
     """Write frames with their columns first: pixels are numbered in Fortran order."""
     import cv2
 
+    columns_first = block.transpose(0, 2, 1)
+    if columns_first.flags.c_contiguous and block.dtype == "<f4":
+        # Motion correction makes its frames this way round.
+        file.write(columns_first.data)
+        return
     d1, d2 = block.shape[1:]
     room = np.empty((min(_FRAMES_TURNED, len(block)), d2, d1), "<f4")
     for first in range(0, len(block), len(room)):
