@@ -6,7 +6,7 @@ import logging
 from typing import NamedTuple
 
 import numpy as np
-from scipy import signal, sparse
+from scipy import sparse
 
 from cnmf_engine.blocks import frame_blocks
 from cnmf_engine.errors import InputError, explain
@@ -160,13 +160,27 @@ def _active_frames(trace: np.ndarray, fr: float, T: int) -> np.ndarray:
     low, high = trace.min(), trace.max()
     if not high > low:
         return mask
-    peaks, _ = signal.find_peaks(trace, height=_PEAK_HEIGHT * (high - low) + low)
+    peaks = _peaks(trace)
+    peaks = peaks[trace[peaks] >= _PEAK_HEIGHT * (high - low) + low]
     highest = peaks[np.argsort(-trace[peaks], kind="stable")[:_MOST_PEAKS]]
     before = min(-2, int(np.floor(-5 / 30 * fr)))
     after = max(5, int(np.ceil(25 / 30 * fr)))
     for peak in highest:
         mask[max(peak + before, 0) : peak + after] = True
     return mask
+
+
+def _peaks(trace: np.ndarray) -> np.ndarray:
+    """
+    Local maxima of a trace, the middle of those that are flat: what `scipy.signal.find_peaks` gives.
+
+    SciPy's own isn't used because importing it takes longer than the evaluation of a short recording.
+    """
+    last = np.append(np.flatnonzero(np.diff(trace)), len(trace) - 1)
+    first = np.append(0, last[:-1] + 1)
+    level = trace[first]
+    higher = np.flatnonzero((level[1:-1] > level[:-2]) & (level[1:-1] > level[2:])) + 1
+    return (first[higher] + last[higher]) // 2
 
 
 def _own_frames(windows: list[np.ndarray], A: sparse.csc_matrix, T: int) -> list[np.ndarray]:

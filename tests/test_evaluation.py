@@ -10,6 +10,7 @@ import pytest
 import tifffile
 from scipy import sparse, stats
 
+from cnmf_engine import evaluation
 from cnmf_engine.errors import InputError, ParameterError
 from cnmf_engine.evaluation import decide, spatial_correlation, transient_snr
 
@@ -210,3 +211,11 @@ def test_bad_input_is_explained():
         spatial_correlation(Yr[:, :100], A, C, 10)
     with pytest.raises(InputError, match="one SNR and one r"):
         decide(np.zeros(3), np.zeros(2), **LIMITS)
+
+
+def test_peaks_are_those_of_scipy(rng):
+    from scipy.signal import find_peaks
+
+    for levels in (3, 20, 1000):
+        trace = rng.integers(0, levels, size=500).astype(float)
+        np.testing.assert_array_equal(evaluation._peaks(trace), find_peaks(trace)[0])
