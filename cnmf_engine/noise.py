@@ -6,7 +6,7 @@ import numpy as np
 
 from .errors import ParameterError, explain
 
-__all__ = ["calcium_noise", "pixel_noise", "trace_noise"]
+__all__ = ["calcium_noise", "pixel_noise", "spread_below_baseline", "trace_noise"]
 
 #: Samples within so many spreads of the baseline are quiet; baseline and spread are found in so many rounds.
 _QUIET, _BASELINE_ROUNDS = 2.5, 10
@@ -187,12 +187,24 @@ def calcium_noise(
     """
     spectral = np.asarray(trace_noise(traces, noise_range, noise_method))
     ordered = np.sort(np.atleast_2d(traces), axis=1)
-    spread = np.array([_spread_below_baseline(row) for row in ordered]).reshape(spectral.shape)
+    spread = np.array([spread_below_baseline(row) for row in ordered]).reshape(spectral.shape)
     return np.where((spread > 0) & (spread < _CLEARLY_LESS * spectral), spread, spectral)[()]
 
 
-def _spread_below_baseline(ordered: np.ndarray) -> float:
-    """Take the standard deviation of the sorted samples below the baseline; infinite if there are none."""
+def spread_below_baseline(ordered: np.ndarray) -> float:
+    """
+    Take the standard deviation of the samples below a trace's baseline.
+
+    Parameters
+    ----------
+    ordered : ndarray of shape (T,)
+        Samples of the trace, sorted.
+
+    Returns
+    -------
+    float
+        Spread in units of the trace; infinite if nothing lies below the baseline.
+    """
     baseline, spread = _middle(ordered), np.inf
     for _ in range(_BASELINE_ROUNDS):
         first = np.searchsorted(ordered, baseline - _QUIET * spread)

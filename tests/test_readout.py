@@ -8,6 +8,7 @@ from cnmf_engine.cnmf import readout
 from cnmf_engine.cnmf.background import fit_ring, reconstruct_background
 from cnmf_engine.cnmf.geometry import decimate
 from cnmf_engine.cnmf.readout import read_out, reading_weights
+from cnmf_engine.cnmf.temporal import core_weights
 
 
 @pytest.fixture(scope="module")
@@ -19,13 +20,14 @@ def averaged(C, tsub):
     return decimate(C, (1, len(C)), tsub=tsub)
 
 
+@pytest.mark.parametrize("core", [0, 0.3])
 @pytest.mark.parametrize("ssub", [1, 2, 3])
-def test_weights_see_what_cells_add_to_the_background(scene, ssub):
+def test_weights_see_what_cells_add_to_the_background(scene, ssub, core):
     A, C = scene.flat_A, scene.C
     ring = fit_ring(scene.Y, A, C, scene.dims, radius=10, ssub=ssub)
     B = reconstruct_background(scene.Y, A, C, ring.W, ring.b0, scene.dims)
-    left = A.T @ (scene.Y - B - A @ C)
-    weights = reading_weights(A, ring.W, scene.dims, ssub)
+    left = core_weights(A, core).T @ (scene.Y - B - A @ C)
+    weights = reading_weights(A, ring.W, scene.dims, ssub, core)
     centred = scene.Y - scene.Y.mean(axis=1, keepdims=True)
     read = weights.T @ centred - weights.T @ A @ (C - C.mean(axis=1, keepdims=True))
     np.testing.assert_allclose(read, left - left.mean(axis=1, keepdims=True), atol=0.05)
@@ -71,3 +73,20 @@ def test_silent_components_are_left_out_and_none_is_a_result(scene):
     constant = np.full_like(scene.movie, 7)
     silent = read_out(constant, A, np.zeros_like(C), tsub=2, radius=10, ssub=2)
     assert silent.A.shape[1] == len(silent.traces.C) == 0
+
+
+def test_traces_are_read_from_the_core_where_the_rim_collects_background(scene):
+    """A glow that the ring can't know, as it is no larger than the rim, is left out of the trace."""
+    rng = np.random.default_rng(0)
+    movie = scene.movie.copy()
+    glow = np.cumsum(rng.normal(size=len(movie)))
+    rim = (scene.A[0] > 0.02) & (scene.A[0] < 0.25)
+    movie += 8 * glow[:, None, None].astype(np.float32) * rim
+    C = averaged(scene.C, 2)
+    r = []
+    for cores in ((0.0, 0.0), (0.0, 0.3)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(readout, "_CORES", cores)
+            traces = read_out(movie, scene.flat_A, C, tsub=2, radius=10, ssub=2).traces
+        r.append(np.corrcoef(traces.C[0], scene.C[0])[0, 1])
+    assert r[1] > r[0] + 0.05

@@ -9,9 +9,10 @@ from cnmf_engine.errors import InputError
 
 
 @pytest.mark.parametrize("ssub", [1, 2, 3])
-@pytest.mark.parametrize("dims", [(48, 56), (47, 53)])
-def test_what_is_left_is_the_movie_less_the_ring_of_the_latest_components(ssub, dims):
-    scene = make_scene(dims, seed=3)
+@pytest.mark.parametrize(("dims", "T"), [((48, 56), 300), ((47, 53), 300), ((36, 38), 900)])
+def test_what_is_left_is_the_movie_less_the_ring_of_the_latest_components(ssub, dims, T):
+    """Of long movies the ring's products are kept, of short ones not."""
+    scene = make_scene(dims, T=T, seed=3)
     movie = BackgroundFree(scene.Y.copy(), dims, radius=10, ssub=ssub)
     for n in (0, 2, len(scene.C)):
         A, C = sparse.csc_matrix(scene.flat_A[:, :n]), scene.C[:n]
@@ -34,6 +35,5 @@ def test_cells_taken_off_and_put_back_leave_the_movie_as_it_was():
 
 def test_a_ring_wider_than_the_field_is_refused():
     scene = make_scene(seed=3)
-    movie = BackgroundFree(scene.Y.copy(), scene.dims, radius=100, ssub=2)
     with pytest.raises(InputError, match="ring_size_factor"):
-        movie.refit(scene.flat_A, scene.C)
+        BackgroundFree(scene.Y.copy(), scene.dims, radius=100, ssub=2)

@@ -16,7 +16,7 @@ from scipy import sparse
 
 from ..cluster import map_ordered
 from .geometry import Box, coarse_dims, decimate, flat_index, read_decimated, upsample_image
-from .ring import assemble, checked_offsets, ring_weights, tile_boxes, weights_of
+from .ring import RingFit, assemble, checked_offsets, tile_boxes, weights_of
 
 __all__ = [
     "RingModel",
@@ -139,9 +139,9 @@ def fit_ring(
     coarse = coarse_dims(dims, ssub)
     mean_C = C.mean(axis=1) if len(C) else np.zeros(0)
     b0 = (Y.mean(axis=1, dtype=np.float64) - A @ mean_C).astype(np.float32)
-    X = decimate(Y, dims, ssub) - coarse_footprints(A, dims, ssub) @ C
-    X -= X.mean(axis=1, keepdims=True)
-    return RingModel(ring_weights(X, coarse, radius=radius, ssub=ssub), b0)
+    X = decimate(Y, dims, ssub) if ssub > 1 else Y.copy()
+    W, _ = RingFit(X, coarse, radius=radius, ssub=ssub).weights(coarse_footprints(A, dims, ssub), C)
+    return RingModel(W, b0)
 
 
 def fit_ring_movie(

@@ -28,8 +28,6 @@ __all__ = ["Initialized", "empty_traces", "initialize", "seed_pixels"]
 
 #: The last search uses a filter wider by this factor: cells larger than the user's gSig stand out only there.
 _WIDE = 1.5
-#: After a search, background and components are updated in turns so many times.
-_ROUNDS = 2
 #: Components whose raw trace is less skewed than this hold no transients; cells lie above 1.
 _MIN_SKEWNESS = 0.3
 #: Farthest a footprint reaches from its brightest pixel, in units of gSiz.
@@ -66,7 +64,7 @@ def empty_traces(T: int, order: int = 1) -> Traces:
 
 def _scales(init_iter: int) -> list[float]:
     """Filter widths, in units of gSig, of the searches after the first."""
-    return [1.0] * (init_iter - 2) + [_WIDE] if init_iter > 1 else []
+    return [1.0] * (init_iter - 1) + [_WIDE] if init_iter > 1 else []
 
 
 @dataclass(frozen=True)
@@ -145,7 +143,8 @@ def initialize(
     ring_size_factor : float
         Ring radius in units of `gSiz`.
     init_iter : int
-        Searches for neurons, from the second on in the residual, the last of them with a wider filter.
+        Searches for neurons, from the second on in the residual; if there is a second, one more with a wider
+        filter follows.
     center_psf : bool
         Zero-mean filter (one-photon data).
     merge_thr : float
@@ -213,10 +212,9 @@ def initialize(
             break
         A, C = updates.merge(movie.R, *_search_residual(movie, A, traces.C, K, scale, search))
         A, traces = updates.refine(movie.R, A, C)
-        for _ in range(_ROUNDS):
-            # The ring had taken part of the cells it didn't know of for background.
-            movie.refit(A, traces.C)
-            A, traces = updates.refine(movie.R, A, traces.C)
+        # The ring had taken part of the cells it didn't know of for background.
+        movie.refit(A, traces.C)
+        A, traces = updates.refine(movie.R, A, traces.C)
     A, C = updates.merge(movie.R, A, traces.C)
     if ssub > 1:
         movie = BackgroundFree(

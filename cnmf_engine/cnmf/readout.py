@@ -14,9 +14,10 @@ import numpy as np
 from scipy import sparse
 
 from ..cluster import map_ordered
+from ..noise import spread_below_baseline
 from .background import RingModel, block_average, fit_ring_movie
 from .geometry import Box, flat_index, read_box
-from .temporal import Traces, unmix
+from .temporal import CORE, Traces, core_weights, unmix
 
 __all__ = ["Readout", "read_out", "reading_weights"]
 
@@ -24,6 +25,10 @@ __all__ = ["Readout", "read_out", "reading_weights"]
 _READ_VALUES, _SMALLEST_TILE = 2**23, 16
 #: Tiles whose parts of the traces are held at a time.
 _TILES_AT_ONCE = 16
+
+
+#: Parts of footprints that traces are read from: all, and what is above this part of the maximum.
+_CORES = (0.0, CORE)
 
 
 class Readout(NamedTuple):
@@ -49,7 +54,7 @@ class Readout(NamedTuple):
 
 
 def reading_weights(
-    A: sparse.csc_matrix, W: sparse.csr_matrix, dims: tuple[int, int], ssub: int
+    A: sparse.csc_matrix, W: sparse.csr_matrix, dims: tuple[int, int], ssub: int, core: float = 0.0
 ) -> sparse.csc_matrix:
     """
     Weights that read traces from a movie with background.
@@ -64,16 +69,19 @@ def reading_weights(
         Rows and columns.
     ssub : int
         Block size of the ring's grid, px.
+    core : float
+        Part of the footprint that is read, as in `core_weights`.
 
     Returns
     -------
     csc_matrix of shape (d, K), float32
         Column k, times the movie less each pixel's mean, gives what component k sees beyond the background.
     """
+    weights = core_weights(A, core)
     average = block_average(dims, ssub)
     repeat = average.astype(bool).astype(np.float32)
-    predicted = average.T @ (W.T @ (repeat @ A))
-    return sparse.csc_matrix(A - predicted, dtype=np.float32)
+    predicted = average.T @ (W.T @ (repeat @ weights))
+    return sparse.csc_matrix(weights - predicted, dtype=np.float32)
 
 
 def _tiles(dims: tuple[int, int], T: int) -> list[Box]:
@@ -107,6 +115,30 @@ def _weighted_sums(images: np.ndarray, weights: sparse.csc_matrix, mean: np.ndar
         for near, part in map_ordered(read, tiles[start : start + _TILES_AT_ONCE], dview):
             out[near] += part
     return out
+
+
+def _quietest(
+    images: np.ndarray, A: sparse.csc_matrix, C: np.ndarray, W: sparse.csr_matrix, mean, ssub: int, dview
+) -> tuple[np.ndarray, sparse.csc_matrix]:
+    """
+    Read each trace from the whole footprint and from its core, and keep the quieter: what is left and shared.
+
+    A whole footprint averages the noise of more pixels, its dim rim also collects background that the ring
+    missed. Which of the two counts differs from recording to recording, and from cell to cell.
+    """
+    K, dims = A.shape[1], images.shape[1:]
+    weights = sparse.hstack([reading_weights(A, W, dims, ssub, core) for core in _CORES], format="csc")
+    seen = sparse.csr_matrix(weights.T @ A)
+    own = np.concatenate([part.diagonal() for part in (seen[:K], seen[K:])])
+    # A footprint that the ring explains away is read as it is seen, not blown up.
+    scale = np.divide(1, own, out=np.zeros(len(own), dtype=np.float32), where=own > 0).astype(np.float32)
+    sums = _weighted_sums(images, weights, mean.astype(np.float32), dview)
+    YrA = (sums - seen @ (C - C.mean(axis=1, keepdims=True))) * scale[:, None]
+    noise = [
+        [spread_below_baseline(np.sort(c + left)) for c, left in zip(C, part)] for part in (YrA[:K], YrA[K:])
+    ]
+    chosen = np.arange(K) + K * np.argmin(np.reshape(noise, (2, K)), axis=0)
+    return YrA[chosen], sparse.csc_matrix(sparse.diags(scale[chosen]) @ seen[chosen])
 
 
 def read_out(
@@ -157,14 +189,8 @@ def read_out(
     C = np.repeat(C, tsub, axis=1)[:, :T]
     average = C.mean(axis=1, dtype=np.float64)
     mean = ring.b0 + A @ average
-    weights = reading_weights(A, ring.W, dims, ssub)
-    seen = sparse.csc_matrix(weights.T @ A)
-    own = seen.diagonal()
-    # A footprint that the ring explains away is read as it is seen, not blown up.
-    scale = np.divide(1, own, out=np.zeros(len(own), dtype=np.float32), where=own > 0).astype(np.float32)
-    sums = _weighted_sums(images, weights, mean.astype(np.float32), dview)
-    YrA = (sums - seen @ (C - average[:, None].astype(np.float32))) * scale[:, None]
-    traces = unmix(C, YrA, sparse.csc_matrix(sparse.diags(scale) @ seen), p=0, ITER=ITER)
+    readings = _quietest(images, A, C, ring.W, mean, ssub, dview)
+    traces = unmix(C, *readings, p=0, ITER=ITER)
     kept = np.flatnonzero(np.ptp(traces.C, axis=1) > 0) if len(C) else np.empty(0, dtype=int)
     A, traces = sparse.csc_matrix(A[:, kept]), traces.take(kept)
     b0 = (mean - A @ traces.C.mean(axis=1, dtype=np.float64)).astype(np.float32)

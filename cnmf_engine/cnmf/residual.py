@@ -9,7 +9,7 @@ from scipy import sparse
 
 from .background import coarse_footprints
 from .geometry import coarse_dims, decimate
-from .ring import ring_weights
+from .ring import RingFit
 
 __all__ = ["BackgroundFree"]
 
@@ -35,6 +35,11 @@ class BackgroundFree:
     ssub : int
         Block size of the ring's coarse grid, px.
 
+    Raises
+    ------
+    InputError
+        If the ring lies outside the image.
+
     Attributes
     ----------
     R : ndarray of shape (d, T), float32
@@ -45,10 +50,11 @@ class BackgroundFree:
 
     def __init__(self, Y: np.ndarray, dims: tuple[int, int], *, radius: float, ssub: int) -> None:
         self.R, self.dims = Y, dims
-        self._radius, self._ssub = radius, ssub
+        self._ssub = ssub
         self._mean = Y.mean(axis=1, dtype=np.float64)
         self._coarse = coarse_dims(dims, ssub)
-        self._X = decimate(Y, dims, ssub) if ssub > 1 else Y.copy()
+        X = decimate(Y, dims, ssub) if ssub > 1 else Y.copy()
+        self._ring = RingFit(X, self._coarse, radius=radius, ssub=ssub)
         self._B = np.zeros((1, 1), dtype=np.float32)
         self.b0 = np.zeros(len(Y))
 
@@ -62,15 +68,9 @@ class BackgroundFree:
             Footprints.
         C : ndarray of shape (K, T)
             Traces.
-
-        Raises
-        ------
-        InputError
-            If the ring lies outside the image.
         """
-        X = self._X - coarse_footprints(A, self.dims, self._ssub) @ C
-        X -= X.mean(axis=1, keepdims=True)
-        B = ring_weights(X, self._coarse, radius=self._radius, ssub=self._ssub) @ X
+        W, X = self._ring.weights(coarse_footprints(A, self.dims, self._ssub), C)
+        B = W @ X
         b0 = self._mean - A @ C.mean(axis=1, dtype=np.float64) if len(C) else self._mean
         self._shift(self._B - B, self.b0 - b0)
         self._B, self.b0 = B, b0

@@ -11,7 +11,14 @@ from scipy import sparse
 from ..errors import InputError, explain
 from .geometry import Box, flat_index
 
-__all__ = ["assemble", "checked_offsets", "ring_offsets", "ring_weights", "tile_boxes", "weights_of"]
+__all__ = [
+    "RingFit",
+    "assemble",
+    "checked_offsets",
+    "ring_offsets",
+    "tile_boxes",
+    "weights_of",
+]
 
 #: Part of a ring's total power that is added to the diagonal of its regression.
 _RIDGE = 1e-5
@@ -141,14 +148,17 @@ def assemble(parts: list, n: int) -> sparse.csr_matrix:
     return sparse.csr_matrix((values, (rows, columns)), shape=(n, n), dtype=np.float32)
 
 
-def ring_weights(X: np.ndarray, coarse: tuple[int, int], *, radius: float, ssub: int) -> sparse.csr_matrix:
+class RingFit:
     """
-    Weights with which each coarse pixel follows its ring.
+    Ring weights of one movie while the cells that are known in it change.
+
+    What pixels have in common is multiplied out once. Cells are then taken off the products, which is a
+    fraction of the work.
 
     Parameters
     ----------
     X : ndarray of shape (d', T), float32
-        Movie on the coarse grid, less cells and the mean of each pixel.
+        Movie on the coarse grid; each pixel's mean is taken off in place.
     coarse : tuple of int
         Rows and columns of the coarse grid.
     radius : float
@@ -156,16 +166,67 @@ def ring_weights(X: np.ndarray, coarse: tuple[int, int], *, radius: float, ssub:
     ssub : int
         Block size of the coarse grid, px.
 
-    Returns
-    -------
-    csr_matrix of shape (d', d'), float32
-        Row p holds the weights of pixel p's ring.
-
     Raises
     ------
     InputError
         If the ring lies outside the image.
     """
-    offsets = checked_offsets(coarse, radius, ssub)
-    everything = Box(0, coarse[0], 0, coarse[1])
-    return assemble(weights_of(X, everything, everything, coarse, offsets), coarse[0] * coarse[1])
+
+    def __init__(self, X: np.ndarray, coarse: tuple[int, int], *, radius: float, ssub: int) -> None:
+        self._offsets = checked_offsets(coarse, radius, ssub)
+        self._coarse = coarse
+        X -= X.mean(axis=1, keepdims=True)
+        self._X = X
+        halo = int(np.abs(self._offsets).max())
+        tiles = list(tile_boxes(Box(0, coarse[0], 0, coarse[1]), _TILE))
+        self._tiles = [(tile, tile.around(halo, coarse)) for tile in tiles]
+        size = sum((around.dims[0] * around.dims[1]) ** 2 for _, around in self._tiles)
+        # Of a short movie products take more room than they save time.
+        self._products = [self._product(around) for _, around in self._tiles] if size <= 2 * X.size else None
+
+    def _product(self, box: Box) -> np.ndarray:
+        block = self._X[flat_index(box, self._coarse)]
+        return block @ block.T
+
+    def weights(self, A: sparse.csr_matrix, C: np.ndarray) -> tuple[sparse.csr_matrix, np.ndarray]:
+        """
+        Fit the ring to what cells leave of the movie.
+
+        Parameters
+        ----------
+        A : csr_matrix of shape (d', K), float32
+            Footprints on the coarse grid.
+        C : ndarray of shape (K, T), float32
+            Traces.
+
+        Returns
+        -------
+        W : csr_matrix of shape (d', d'), float32
+            Row p holds the weights of pixel p's ring.
+        X : ndarray of shape (d', T), float32
+            The movie less cells and means, which the weights are for.
+        """
+        C = C - C.mean(axis=1, keepdims=True)
+        X = self._X - A @ C
+        parts = []
+        for number, (tile, around) in enumerate(self._tiles):
+            index = flat_index(around, self._coarse)
+            if self._products is None:
+                block = X[index]
+                gram = block @ block.T
+            else:
+                gram = self._without_cells(self._products[number], A[index], index, C)
+            parts.append(_solve_rings(gram, tile, around, self._coarse, self._offsets))
+        return assemble(parts, self._coarse[0] * self._coarse[1]), X
+
+    def _without_cells(
+        self, product: np.ndarray, A: sparse.csr_matrix, index: np.ndarray, C: np.ndarray
+    ) -> np.ndarray:
+        """Products of pixels with cells taken off: of (x - a c) (x - a c)^T, all but x x^T is small."""
+        near = np.unique(A.indices)
+        if not near.size:
+            return product
+        A, C = sparse.csr_matrix(A[:, near]), C[near]
+        shared = C @ self._X[index].T - (0.5 * (C @ C.T)) @ A.T
+        cross = A @ shared
+        return product - cross - cross.T
