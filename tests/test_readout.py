@@ -9,6 +9,7 @@ from cnmf_engine.cnmf.background import fit_ring, reconstruct_background
 from cnmf_engine.cnmf.geometry import decimate
 from cnmf_engine.cnmf.readout import read_out, reading_weights
 from cnmf_engine.cnmf.temporal import core_weights
+from cnmf_engine.noise import spread_below_baseline
 
 
 @pytest.fixture(scope="module")
@@ -75,18 +76,17 @@ def test_silent_components_are_left_out_and_none_is_a_result(scene):
     assert silent.A.shape[1] == len(silent.traces.C) == 0
 
 
-def test_traces_are_read_from_the_core_where_the_rim_collects_background(scene):
-    """A glow that the ring can't know, as it is no larger than the rim, is left out of the trace."""
-    rng = np.random.default_rng(0)
-    movie = scene.movie.copy()
-    glow = np.cumsum(rng.normal(size=len(movie)))
-    rim = (scene.A[0] > 0.02) & (scene.A[0] < 0.25)
-    movie += 8 * glow[:, None, None].astype(np.float32) * rim
-    C = averaged(scene.C, 2)
-    r = []
-    for cores in ((0.0, 0.0), (0.0, 0.3)):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(readout, "_CORES", cores)
-            traces = read_out(movie, scene.flat_A, C, tsub=2, radius=10, ssub=2).traces
-        r.append(np.corrcoef(traces.C[0], scene.C[0])[0, 1])
-    assert r[1] > r[0] + 0.05
+def test_of_two_readings_the_quieter_is_kept(scene, monkeypatch):
+    A, C = scene.flat_A, scene.C
+    ring = fit_ring(scene.Y, A, C, scene.dims, radius=10, ssub=2)
+    mean = scene.Y.mean(axis=1)
+
+    def noise(*cores):
+        monkeypatch.setattr(readout, "_CORES", cores)
+        YrA, shared = readout._quietest(scene.movie, A, C, ring.W, mean, 2, None)
+        np.testing.assert_allclose(shared.diagonal(), 1, rtol=1e-5)
+        return np.array([spread_below_baseline(np.sort(trace)) for trace in C + YrA])
+
+    whole, core, either = noise(0.0, 0.0), noise(0.6, 0.6), noise(0.0, 0.6)
+    np.testing.assert_array_equal(either, np.minimum(whole, core))
+    assert (either < core).any(), "more pixels hold less noise"
