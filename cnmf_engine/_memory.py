@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from cnmf_engine.blocks import MEMORY_VARIABLE, _free_memory, memory_budget
+from cnmf_engine.blocks import MEMORY_VARIABLE, free_memory, memory_budget
 
 __all__ = ["memory_room"]
 
@@ -27,4 +27,4 @@ def memory_room(memory_limit: int | float | str | None = None, part: float = 0.2
     """
     if memory_limit is not None or os.environ.get(MEMORY_VARIABLE, "").strip():
         return memory_budget(memory_limit)
-    return int(part * _free_memory())
+    return int(part * free_memory())

@@ -11,7 +11,7 @@ import psutil
 
 from cnmf_engine.errors import ParameterError, explain
 
-__all__ = ["MEMORY_VARIABLE", "frame_blocks", "memory_budget", "pixel_blocks"]
+__all__ = ["MEMORY_VARIABLE", "frame_blocks", "free_memory", "memory_budget", "pixel_blocks"]
 
 MEMORY_VARIABLE = "CNMF_ENGINE_MEMORY"
 # A stage holds a few arrays of the block's size at once, and the notebook's own arrays need room too.
@@ -50,7 +50,7 @@ def memory_budget(memory_limit: int | float | str | None = None) -> int:
     from_environment = os.environ.get(MEMORY_VARIABLE, "").strip()
     if from_environment:
         return _parse_size(from_environment, f"the environment variable {MEMORY_VARIABLE}")
-    free = int(_DEFAULT_FRACTION * _free_memory())
+    free = int(_DEFAULT_FRACTION * free_memory())
     return min(max(free, _SMALLEST_BUDGET), _LARGEST_DEFAULT)
 
 
@@ -135,8 +135,8 @@ def _parse_size(size: int | float | str, source: str) -> int:
     return int(n_bytes)
 
 
-def _free_memory() -> int:
-    """Bytes free now: the machine's, or what a container's limit leaves if that is less."""
+def free_memory() -> int:
+    """Tell how many bytes are free now: of the machine, or of a container's limit if that is less."""
     free = psutil.virtual_memory().available
     try:
         limit = (_CGROUP / "memory.max").read_text().strip()

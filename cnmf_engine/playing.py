@@ -118,7 +118,8 @@ class _Frames:
         magnification: float,
         interpolation: int,
     ) -> None:
-        self._frames = np.asarray(frames)
+        # A movie that stays in its file is read frame by frame.
+        self._frames = frames if hasattr(frames, "shape") else np.asarray(frames)
         self._gain, self._offset = gain, offset
         self._magnification, self._interpolation = magnification, interpolation
         sample = self._frames[np.linspace(0, len(self._frames) - 1, min(10, len(self._frames))).astype(int)]

@@ -166,8 +166,8 @@ def _advice(shape: tuple[int, ...], needed: int, in_memory: bool, on_disk: bool,
     if not in_memory:
         frames = int(shape[0] * _SHARE_OF_MEMORY * on.memory_free / needed)
         advice.append(
-            "Too large to look at in one piece: load a part, "
-            f"cm.load(path, subindices=slice(0, {max(1, frames)})). Later lessons read it block by block."
+            "Larger than the memory: the embedded engine leaves it in its file and reads what is looked at. "
+            f"With CaImAn load a part, cm.load(path, subindices=slice(0, {max(1, frames)}))."
         )
     if not on_disk:
         advice.append(

@@ -124,7 +124,7 @@ movie_raw = cm.load(str(s.movie), fr=fr)
 T, rows, columns = movie_raw.shape
 print(f"{T} frames of {rows} x {columns} pixels, {movie_raw.dtype}")
 print(f"{T / fr:.0f} s at {fr:g} frames per second")
-print(f"{human_bytes(movie_raw.nbytes)} in memory, {human_bytes(s.movie.stat().st_size)} on disk")
+print(f"{human_bytes(movie_raw.nbytes)} as numbers, {human_bytes(s.movie.stat().st_size)} on disk")
 
 # %% [markdown]
 # ## Watch it
@@ -221,8 +221,9 @@ print("The solution is right:", is_right(binned.fr))
 # - *The movie is not found:* the message lists the movies beside the path you gave. Mind capital letters.
 # - *Drive asks again and again:* use the account that holds the workshop folder; add a shortcut to "My
 #   Drive".
-# - *The kernel dies while loading:* the movie is larger than the memory. Load a part with `cm.load(path,
-#   subindices=slice(0, 1000))`, or bin the recording first.
+# - *The kernel dies while loading:* CaImAn reads the whole movie, and it is larger than the memory. Load a
+#   part with `cm.load(path, subindices=slice(0, 1000))`. (The embedded engine leaves such a movie in its
+#   file.)
 # - *The movie plays far too fast or slow:* `frame_rate` is wrong.
 #
 # Next: **2 motion correction**.
