@@ -2,7 +2,7 @@
 Traces at the full frame rate, read from the movie on disk.
 
 Background and cells are linear in the movie, so a trace is a weighted sum of pixels: those of the
-footprint, less what the ring predicts for them from the pixels around. One pass over the file
+footprint or of its core, less what the ring predicts for them from the pixels around. One pass over the file
 reads all traces; what they share is sorted out afterwards, among traces alone.
 """
 
@@ -25,8 +25,6 @@ __all__ = ["Readout", "read_out", "reading_weights"]
 _READ_VALUES, _SMALLEST_TILE = 2**23, 16
 #: Tiles whose parts of the traces are held at a time.
 _TILES_AT_ONCE = 16
-
-
 #: Parts of footprints that traces are read from: all, and what is above this part of the maximum.
 _CORES = (0.0, CORE)
 
@@ -118,7 +116,13 @@ def _weighted_sums(images: np.ndarray, weights: sparse.csc_matrix, mean: np.ndar
 
 
 def _quietest(
-    images: np.ndarray, A: sparse.csc_matrix, C: np.ndarray, W: sparse.csr_matrix, mean, ssub: int, dview
+    images: np.ndarray,
+    A: sparse.csc_matrix,
+    C: np.ndarray,
+    W: sparse.csr_matrix,
+    mean: np.ndarray,
+    ssub: int,
+    dview,
 ) -> tuple[np.ndarray, sparse.csc_matrix]:
     """
     Read each trace from the whole footprint and from its core, and keep the quieter: what is left and shared.

@@ -22,7 +22,7 @@ class BackgroundFree:
     Movie less the ring background that its components leave.
 
     The background is smooth, so it is kept on the coarse grid of the ring: when it is fitted anew, only the
-    difference to the one before has to be added to the movie. Nothing else of the movie's size is held.
+    difference to the one before has to be added to the movie. Besides the movie only that grid is held.
 
     Parameters
     ----------

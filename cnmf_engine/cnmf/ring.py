@@ -208,25 +208,27 @@ class RingFit:
         """
         C = C - C.mean(axis=1, keepdims=True)
         X = self._X - A @ C
-        parts = []
-        for number, (tile, around) in enumerate(self._tiles):
-            index = flat_index(around, self._coarse)
-            if self._products is None:
-                block = X[index]
-                gram = block @ block.T
-            else:
-                gram = self._without_cells(self._products[number], A[index], index, C)
-            parts.append(_solve_rings(gram, tile, around, self._coarse, self._offsets))
+        if self._products is None:
+            everything = Box(0, self._coarse[0], 0, self._coarse[1])
+            parts = weights_of(X, everything, everything, self._coarse, self._offsets)
+        else:
+            parts = [
+                _solve_rings(
+                    self._without_cells(product, A, C, around), tile, around, self._coarse, self._offsets
+                )
+                for product, (tile, around) in zip(self._products, self._tiles)
+            ]
         return assemble(parts, self._coarse[0] * self._coarse[1]), X
 
     def _without_cells(
-        self, product: np.ndarray, A: sparse.csr_matrix, index: np.ndarray, C: np.ndarray
+        self, product: np.ndarray, A: sparse.csr_matrix, C: np.ndarray, box: Box
     ) -> np.ndarray:
-        """Products of pixels with cells taken off: of (x - a c) (x - a c)^T, all but x x^T is small."""
-        near = np.unique(A.indices)
+        """Products of a box's pixels with cells taken off: (x - a c) (x - a c)^T, multiplied out."""
+        index = flat_index(box, self._coarse)
+        near = np.unique(A[index].indices)
         if not near.size:
             return product
-        A, C = sparse.csr_matrix(A[:, near]), C[near]
+        A, C = sparse.csr_matrix(A[index][:, near]), C[near]
         shared = C @ self._X[index].T - (0.5 * (C @ C.T)) @ A.T
         cross = A @ shared
         return product - cross - cross.T
