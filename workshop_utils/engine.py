@@ -112,7 +112,7 @@ def plain_filter() -> dict[str, str]:
     """
     Ask for CaImAn's own filter in motion correction, whichever engine runs.
 
-    The embedded engine's default looks at several scales, so it doesn't show what a wrong `gSig_filt` does.
+    The embedded engine's default weights sizes by measured noise: a wrong `gSig_filt` hardly shows in it.
 
     Returns
     -------

@@ -186,8 +186,8 @@ plots.shift_comparison(tried, fr, truth=known)
 # truth. (The embedded engine also writes a warning when a correction leaves the frames no more alike;
 # CaImAn says nothing.)
 #
-# `plain_filter()` asked for CaImAn's own filter here. The embedded engine's default looks at several scales
-# and keeps those on which two halves of the movie agree, so it depends much less on `gSig_filt`: the
+# `plain_filter()` asked for CaImAn's own filter here. The embedded engine's default keeps a wider range of
+# sizes and weights them by the noise that it measures, so it depends much less on `gSig_filt`: the
 # correction below uses it. With CaImAn the width stays your choice.
 #
 # In dim recordings it is the small widths that fail, because they leave only noise; compare the filtered
