@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from ..errors import InputError, ParameterError, explain
+from .front_end import in_notebook
 
-__all__ = ["as_dense_image", "background_image", "image_of", "in_notebook", "panels_of", "show_or_return"]
-
-
-def in_notebook() -> bool:
-    """Say whether output goes to a notebook's cell (a Jupyter kernel is running)."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return shell is not None and hasattr(shell, "kernel")
+__all__ = ["as_dense_image", "background_image", "image_of", "panels_of", "show_or_return"]
 
 
 def show_or_return(layout: Any) -> Any:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ._common import background_image, checked_indices, image_of, in_notebook
+from ._common import background_image, checked_indices, image_of
 from .contours import get_contours, image_limits, min_max_decimate
+from .front_end import in_notebook
 from .traces import raw_traces
 
 __all__ = ["view_components"]

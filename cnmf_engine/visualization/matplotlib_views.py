@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ._common import as_dense_image, background_image, image_of, in_notebook, panels_of
+from ._common import as_dense_image, background_image, image_of, panels_of
 from .contours import get_contours, image_limits
+from .front_end import in_notebook
 
 __all__ = [
     "inspect_correlation_pnr",

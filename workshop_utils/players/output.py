@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -16,15 +15,13 @@ def headless() -> bool:
     Returns
     -------
     bool
-        True if the environment variable ``WORKSHOP_HEADLESS`` is set to something else than 0, or if no
-        Jupyter kernel runs this process.
+        True if the environment variable ``WORKSHOP_HEADLESS`` is set to something else than 0, if no Jupyter
+        kernel runs this process, or if the request to run the cell says that nobody can answer questions
+        (nbclient, nbconvert, papermill and nbval say so). ``WORKSHOP_HEADLESS=0`` always keeps the widgets.
     """
-    wish = os.environ.get("WORKSHOP_HEADLESS", "").strip().lower()
-    if wish:
-        return wish not in {"0", "false", "no"}
-    from cnmf_engine.visualization._common import in_notebook
+    from cnmf_engine.visualization import front_end
 
-    return not in_notebook()
+    return front_end.headless()
 
 
 def widget_bundle(widget: Any, still: Callable[[], Any]) -> tuple[dict, dict]:
