@@ -1,15 +1,17 @@
 """
-Play movies inside the notebook, without a window on a desktop.
+Play movies inside the notebook, without a window on a desktop, and save them as videos.
 
-The kernel sends small pictures to an image widget, which works in Colab, JupyterLab and the classic notebook
-alike. In a headless run nobody can press play, so a strip of still frames stands in.
+The page asks the kernel for small pictures, one at a time, which works in Colab, JupyterLab and the classic
+notebook alike. In a headless run nobody can press play, so a strip of still frames stands in.
 """
 
 from __future__ import annotations
 
 from workshop_utils.players.frames import FrameSource, Limits, compose_frame, encode, movie_limits
 from workshop_utils.players.output import headless, widget_bundle
+from workshop_utils.players.pieces import fit_pieces
 from workshop_utils.players.player import MoviePlayer, play
+from workshop_utils.players.video import write_video
 
 __all__ = [
     "FrameSource",
@@ -17,8 +19,10 @@ __all__ = [
     "MoviePlayer",
     "compose_frame",
     "encode",
+    "fit_pieces",
     "headless",
     "movie_limits",
     "play",
     "widget_bundle",
+    "write_video",
 ]

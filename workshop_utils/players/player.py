@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Sequence
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cnmf_engine.errors import InputError, explain
-from workshop_utils.players.frames import GAP, FrameSource, compose_frame, encode, movie_limits
+from workshop_utils.players.frames import (
+    GAP,
+    Limits,
+    compose_frame,
+    frame_label,
+    frame_numbers,
+    magnification,
+    movie_limits,
+    resized,
+)
 from workshop_utils.players.output import headless, widget_bundle
 from workshop_utils.plots.movies import check_movie, movie_strip
 
 __all__ = ["MoviePlayer", "play"]
 
-#: Pictures a second that a hosted notebook shows without falling behind; faster movies leave frames out.
-_MOST_UPDATES = 12.0
+#: Room for the picture on the screen, px: with the controls the player is at most 960 x 600.
+_MOST_WIDTH, _MOST_HEIGHT = 960, 420
+#: Small movies are enlarged up to this in a video, and none is wider than what video players can show.
+_VIDEO_WIDTH, _VIDEO_HEIGHT, _WIDEST_VIDEO = 1280, 960, 3840
 
 
 class MoviePlayer:
     """
-    Movies side by side with play, pause, speed, time and contrast.
+    Movies side by side with play, pause, step, speed, time, loop, contrast and saving.
 
     Attributes
     ----------
@@ -30,7 +43,11 @@ class MoviePlayer:
     fr : float
         Frame rate, Hz.
     limits : list of Limits
-        Contrast of each movie before the slider.
+        Contrast of each movie as chosen from its data.
+    contrast : list of Limits
+        Contrast of each movie as it is shown and saved.
+    magnification : float
+        Size of a pixel on the screen.
     widget : ipywidgets.Widget or None
         The controls; None when headless.
     """
@@ -42,47 +59,159 @@ class MoviePlayer:
         titles: Sequence[str] | None = None,
         q: tuple[float, float] = (1.0, 99.75),
         gains: Sequence[float] | None = None,
-        width: int = 900,
+        width: int = _MOST_WIDTH,
     ) -> None:
         self.movies = list(movies)
         self.shapes = _checked(self.movies)
         self.fr = _checked_rate(fr)
-        self.titles = list(titles or [f"movie {k}" for k in range(1, len(self.movies) + 1)])
-        if len(self.titles) != len(self.movies):
-            raise InputError(
-                explain(f"{len(self.movies)} titles", f"{len(self.titles)}", "pass one title for each movie")
-            )
-        self.gains = list(gains) if gains is not None else [1.0] * len(self.movies)
-        self.limits = [movie_limits(movie, q) for movie in self.movies]
-        across = sum(shape[2] for shape in self.shapes) + GAP * (len(self.shapes) - 1)
-        self.magnification = int(np.clip(width // across, 1, 6))
-        self.width = min(width, across * self.magnification)
-        self.widget = None if headless() else _PlayerControls(self).box
+        self.titles = [str(t) for t in titles or [f"movie {k}" for k in range(1, len(self.movies) + 1)]]
+        gains = [1.0] * len(self.movies) if gains is None else list(gains)
+        for name, given in (("titles", self.titles), ("gains", gains)):
+            if len(given) != len(self.movies):
+                fix = "pass one for each movie"
+                raise InputError(explain(f"{len(self.movies)} {name}", f"{len(given)}", fix))
+        found = [movie_limits(movie, q) for movie in self.movies]
+        self.limits = [Limits(lo, lo + (hi - lo) / max(gain, 1e-6)) for (lo, hi), gain in zip(found, gains)]
+        self.contrast = list(self.limits)
+        self.magnification = magnification(self.shapes, min(width, _MOST_WIDTH), _MOST_HEIGHT)
+        # Front ends may ask for frames in another thread than cells and the saving button.
+        self._reading = threading.Lock()
+        self.widget = None if headless() else _controls(self)
 
     @property
     def n_frames(self) -> int:
         """Frames of each movie."""
         return self.shapes[0][0]
 
-    def picture(self, frame: int, contrast: tuple[float, float] = (0.0, 1.0)) -> np.ndarray:
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the picture on the screen, px."""
+        columns = self._columns()
+        across = columns[-1] + self.shapes[-1][2]
+        tall = max(shape[1] for shape in self.shapes)
+        return max(1, round(across * self.magnification)), max(1, round(tall * self.magnification))
+
+    def picture(self, frame: int) -> np.ndarray:
         """
         Compose one frame.
 
         Parameters
         ----------
         frame : int
-            Its number.
-        contrast : (float, float)
-            Black and white as shares of the movie's own limits.
+            Its number, from 0.
 
         Returns
         -------
         ndarray of shape (rows, columns), uint8
-            The picture.
+            The picture, in the movie's pixels.
         """
-        low, high = contrast
-        shown = [(lo + low * (hi - lo), lo + max(high, low + 1e-3) * (hi - lo)) for lo, hi in self.limits]
-        return compose_frame([movie[int(frame)] for movie in self.movies], shown, self.gains)
+        with self._reading:
+            frames = [movie[int(frame)] for movie in self.movies]
+        return compose_frame(frames, self.contrast)
+
+    def set_contrast(self, low: float = 0, high: float = 100, movie: int | None = None) -> None:
+        """
+        Change what is drawn black and white.
+
+        Parameters
+        ----------
+        low, high : float
+            In percent of the range chosen from the data (`limits`): 0 and 100 are that range itself.
+        movie : int, optional
+            Which movie, from 0; all if left out.
+        """
+        high = max(high, low + 0.1)
+        for k in range(len(self.movies)) if movie is None else [movie]:
+            lo, hi = self.limits[k]
+            self.contrast[k] = Limits(lo + low / 100 * (hi - lo), lo + high / 100 * (hi - lo))
+        if self.widget is not None:
+            self.widget.screen.dress()
+
+    def save(
+        self,
+        path: str | os.PathLike,
+        frames: Any = None,
+        fr: float | None = None,
+        text: bool = True,
+        quality: float = 7,
+        scale: float | None = None,
+        progress: str | None = "Video",
+    ) -> Path:
+        """
+        Write the movies side by side, as they are shown, to a video for slides or the web.
+
+        Parameters
+        ----------
+        path : str or path
+            File that ends in ``.mp4`` (H.264; plays nearly everywhere) or ``.webm`` (VP9).
+        frames : None, (int, int), slice, range or sequence of int
+            Which frames: all, from one up to and without another, or their numbers.
+        fr : float, optional
+            Frames a second in the video; the movie's own if left out.
+        text : bool
+            Write the titles above, and frame and time below.
+        quality : float
+            1 (small file) to 10 (as good as the movie).
+        scale : float, optional
+            Size of a pixel; as chosen for a video of about 1280 x 960 if left out.
+        progress : str or None
+            Text of the progress bar, which comes when it takes long.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Raises
+        ------
+        InputError
+            If the name, a frame or a value can't be used, or the file can't be written.
+        """
+        from workshop_utils.players.video import write_video
+
+        numbers = frame_numbers(frames, self.n_frames)
+        rate = self.fr if fr is None else fr
+        pictures = self.video_pictures(numbers, text, scale)
+        return write_video(pictures, path, rate, quality, len(numbers), progress)
+
+    def video_pictures(
+        self, frames: Sequence[int], text: bool = True, scale: float | None = None
+    ) -> Iterator[np.ndarray]:
+        """
+        Draw frames as they are in a video, one at a time.
+
+        Parameters
+        ----------
+        frames : sequence of int
+            Their numbers.
+        text, scale
+            As for `save`.
+
+        Yields
+        ------
+        ndarray of shape (rows, columns), uint8
+            The picture with its text.
+        """
+        from workshop_utils.players.video import caption
+
+        columns = self._columns()
+        across = columns[-1] + self.shapes[-1][2]
+        if scale is None:
+            scale = magnification(self.shapes, _VIDEO_WIDTH, _VIDEO_HEIGHT)
+            scale = scale if scale >= 1 else min(1, _WIDEST_VIDEO / across)
+        elif not 0 < scale <= _WIDEST_VIDEO / across:
+            fix = "leave it out, or pass 1 for the movie's own pixels"
+            raise InputError(explain(f"a scale up to {_WIDEST_VIDEO / across:.1f}", f"scale={scale}", fix))
+        above = None
+        for frame in frames:
+            picture = resized(self.picture(frame), scale)
+            if text:
+                width = picture.shape[1]
+                if above is None:
+                    above = caption(width, self.titles, [round(start * scale) for start in columns])
+                below = caption(width, [frame_label(frame, self.n_frames, self.fr)], [0])
+                picture = np.concatenate([above, picture, below])
+            yield picture
 
     def still(self) -> Any:
         """
@@ -93,11 +222,22 @@ class MoviePlayer:
         LessonFigure
             The figure.
         """
-        clims = [(lo, lo + (hi - lo) / max(g, 1e-6)) for (lo, hi), g in zip(self.limits, self.gains)]
-        return movie_strip(self.movies, self.fr, self.titles, clims)
+        return movie_strip(self.movies, self.fr, self.titles, self.contrast)
+
+    def _columns(self) -> list[int]:
+        """Where each movie begins in the picture, px of the movie."""
+        widths = [shape[2] + GAP for shape in self.shapes]
+        return [0, *np.cumsum(widths)[:-1].tolist()]
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
-        return widget_bundle(self.widget, self.still)
+        return widget_bundle(None if headless() else self.widget, self.still)
+
+
+def _controls(player: MoviePlayer) -> Any:
+    # Imported here: a headless run needs no widgets.
+    from workshop_utils.players.controls import PlayerBox
+
+    return PlayerBox(player)
 
 
 def _checked(movies: list[Any]) -> list[tuple[int, int, int]]:
@@ -121,71 +261,13 @@ def _checked_rate(fr: float) -> float:
     return float(fr)
 
 
-class _PlayerControls:
-    """The widgets of a player."""
-
-    def __init__(self, player: MoviePlayer) -> None:
-        import ipywidgets as widgets
-
-        self.player = player
-        last = player.n_frames - 1
-        self.image = widgets.Image(format="jpeg", layout=widgets.Layout(width=f"{player.width}px"))
-        self.clock = widgets.Play(value=0, min=0, max=last, layout=widgets.Layout(width="140px"))
-        self.time = widgets.IntSlider(
-            value=0, min=0, max=last, description="frame", readout=False, layout=widgets.Layout(width="330px")
-        )
-        self.label = widgets.HTML(layout=widgets.Layout(width="190px"))
-        self.speed = widgets.Dropdown(
-            options=[("¼ ×", 0.25), ("½ ×", 0.5), ("1 ×", 1.0), ("2 ×", 2.0), ("4 ×", 4.0), ("8 ×", 8.0)],
-            value=1.0,
-            description="speed",
-            layout=widgets.Layout(width="150px"),
-        )
-        self.contrast = widgets.FloatRangeSlider(
-            value=(0.0, 1.0), min=-0.5, max=2.0, step=0.02, description="contrast", readout=False,
-            layout=widgets.Layout(width="330px"),
-        )  # fmt: skip
-        # The link lives in the browser, so the slider follows even while the kernel is busy.
-        self.link = widgets.jslink((self.clock, "value"), (self.time, "value"))
-        self.time.observe(self._draw, "value")
-        self.contrast.observe(self._draw, "value")
-        self.speed.observe(self._set_pace, "value")
-        self._set_pace()
-        self._draw()
-        first = widgets.HBox([self.clock, self.time, self.label])
-        second = widgets.HBox([self.speed, self.contrast])
-        self.box = widgets.VBox([widgets.HTML(self._headline()), self.image, first, second])
-
-    def _headline(self) -> str:
-        """Write each title above its movie."""
-        across = [shape[2] for shape in self.player.shapes]
-        parts = " ".join(f"{n}fr" for n in across)
-        cells = "".join(f"<b>{html.escape(str(title))}</b>" for title in self.player.titles)
-        style = f"display:grid;grid-template-columns:{parts};width:{self.player.width}px"
-        return f'<div style="{style}">{cells}</div>'
-
-    def _set_pace(self, _change: Any = None) -> None:
-        """Keep to the movie's time: where it runs too fast for the connection, leave frames out."""
-        rate = self.player.fr * self.speed.value
-        step = max(1, int(np.ceil(rate / _MOST_UPDATES)))
-        self.clock.step = step
-        self.clock.interval = max(20, round(1000 * step / rate))
-
-    def _draw(self, _change: Any = None) -> None:
-        """Send the current frame."""
-        frame = self.time.value
-        picture = self.player.picture(frame, self.contrast.value)
-        self.image.value = encode(picture, self.player.magnification)
-        self.label.value = f"{frame + 1} of {self.player.n_frames} &nbsp; {frame / self.player.fr:.2f} s"
-
-
 def play(
     movies: Sequence[Any],
     fr: float = 10.0,
     titles: Sequence[str] | None = None,
     q: tuple[float, float] = (1.0, 99.75),
     gains: Sequence[float] | None = None,
-    width: int = 900,
+    width: int = _MOST_WIDTH,
 ) -> MoviePlayer:
     """
     Play movies side by side in the notebook.
@@ -205,18 +287,19 @@ def play(
     gains : sequence of float, optional
         Factor on the brightness of each movie.
     width : int
-        Width on screen, pixels.
+        Most width on screen, pixels; at most 960.
 
     Returns
     -------
     MoviePlayer
-        Shown when it is the last value of a cell; `display(player)` shows it elsewhere.
+        Shown when it is the last value of a cell; `display(player)` shows it elsewhere. Its `save` writes a
+        video.
 
     Raises
     ------
     InputError
         If there is no movie, or the movies differ in their number of frames.
     """
-    if getattr(movies, "ndim", None) == 3 or isinstance(movies, FrameSource):
+    if getattr(movies, "ndim", None) == 3:
         movies = [movies]
     return MoviePlayer(movies, fr, titles, q, gains, width)
