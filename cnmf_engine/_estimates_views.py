@@ -91,7 +91,7 @@ class Views:
         img: np.ndarray | None = None,
         idx: Any = None,
         denoised_color: str | None = None,
-        cmap: str = "jet",
+        cmap: str = "viridis",
         thr: float = 0.99,
     ) -> Any:
         """
@@ -108,7 +108,7 @@ class Views:
         denoised_color : str, optional
             Also draw the denoised trace, in this colour.
         cmap : str
-            Colour map.
+            Colour map (CaImAn's default is 'jet').
         thr : float
             Part of the footprint's energy inside the outline.
 

@@ -1,4 +1,4 @@
-"""What every viewer needs: where it is being shown, whose components it shows, on which image."""
+"""What every viewer needs: whose components it shows, on which image."""
 
 from __future__ import annotations
 
@@ -8,34 +8,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..errors import InputError, ParameterError, explain
-from .front_end import in_notebook
+from .showing import show_or_return
 
-__all__ = ["as_dense_image", "background_image", "image_of", "panels_of", "show_or_return"]
-
-
-def show_or_return(layout: Any) -> Any:
-    """
-    Show a bokeh layout below the running cell; without a notebook hand it back.
-
-    Where every output is a frame of its own (Colab), the cell that shows a plot has to load BokehJS.
-
-    Parameters
-    ----------
-    layout : bokeh.models.LayoutDOM
-        What to show.
-
-    Returns
-    -------
-    bokeh.models.LayoutDOM or None
-        None if it was shown.
-    """
-    if not in_notebook():
-        return layout
-    from bokeh.io import output_notebook, show
-
-    output_notebook(hide_banner=True)
-    show(layout)
-    return None
+__all__ = ["as_dense_image", "background_image", "checked_indices", "image_of", "panels_of", "show_or_return"]
 
 
 def as_dense_image(image: Any, dims: tuple[int, int] | None = None) -> np.ndarray:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from ._common import background_image, checked_indices, image_of, show_or_return
+from ._common import background_image, checked_indices, image_of
 from .bokeh_views import image_figure
 from .contours import get_contours, min_max_decimate
-from .traces import raw_traces
+from .matplotlib_browser import DENOISED, NOTHING, RAW, Content
+from .resources import script
+from .showing import show_or_return
+from .traces import has_raw, raw_traces
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["component_browser", "hv_view_components", "nb_view_components", "nb_view_patches"]
 
-_NOTHING = "There are no components to show."
-_RAW, _FOOTPRINT = "#0072B2", "#CC79A7"
-#: Points of all traces together; what a page holds without becoming slow to load.
-_POINT_BUDGET = 1_000_000
+_RAW_COLOR, _FOOTPRINT_COLOR = "#0072B2", "#CC79A7"
+#: Points of all traces together: 0.8 MB, so that a page stays below what Jupyter's server lets through.
+_POINT_BUDGET = 300_000
+#: Whole numbers that values are packed into, and the one that stands for a gap in an outline.
+_LEVELS, _GAP = 65_000, 65_535
 
 
 def component_browser(
@@ -27,15 +34,16 @@ def component_browser(
     img: np.ndarray | None = None,
     idx: Any = None,
     denoised_color: str | None = None,
-    cmap: str = "jet",
+    cmap: str = "viridis",
     thr: float = 0.99,
     max_points: int = 4000,
 ) -> Any:
     """
     Build the page that `nb_view_components` shows.
 
-    Every outline is stored whole, whatever its length, and traces are reduced to their extremes before they
-    go to the page (CaImAn's browser cuts or pads outlines to the length of the first one).
+    Every outline is stored whole, whatever its length (CaImAn's browser cuts or pads outlines to the length
+    of the first one). Traces are reduced to their extremes, and numbers to 16 bits, before they go to the
+    page: 500 components of 12,000 frames take 2 MB.
 
     Parameters
     ----------
@@ -50,7 +58,7 @@ def component_browser(
     denoised_color : str, optional
         Colour of the denoised traces; without it only the raw ones are drawn.
     cmap : str
-        Colour map of the image.
+        Colour map of the image (CaImAn's default is 'jet', whose bands show edges that aren't there).
     thr : float
         Energy fraction inside the outline.
     max_points : int
@@ -67,20 +75,21 @@ def component_browser(
     dims = image_of(estimates)
     members = checked_indices(idx, estimates.A.shape[1])
     if members.size == 0:
-        return Div(text=_NOTHING, name="message")
+        return Div(text=NOTHING, name="message")
     outlines = get_contours(estimates.A.tocsc()[:, members], dims, thr, "nrg")
-    store = _store(outlines, _traces(estimates, members, Yr, denoised_color, max_points))
-    metrics = [_metrics_text(estimates, int(k)) for k in members]
-    outline, traces = _first_component(store)
+    reduced = _traces(estimates, members, Yr, denoised_color, max_points)
+    store = {**_packed_outlines(outlines, dims), **_packed_traces(reduced)}
+    metrics = [metrics_text(estimates, int(k)) for k in members]
+    outline, traces = _first_component(outlines[0], reduced)
     picture = _footprint_figure(background_image(img, estimates.A, dims), cmap, outline)
-    plot = _trace_figure(traces, denoised_color)
+    plot = _trace_figure(traces, denoised_color, RAW if has_raw(estimates, Yr) else DENOISED)
     facts = Div(text=metrics[0], name="metrics")
     panels = row(column(picture, facts), plot)
     if members.size == 1:
         return panels
     slider = Slider(start=1, end=int(members.size), step=1, value=1, title="Neuron Number", width=500)
     parts = {"outline": outline, "traces": traces, "facts": facts, "metrics": metrics}
-    slider.js_on_change("value", CustomJS(args={**store, **parts}, code=_FOLLOW_JS))
+    slider.js_on_change("value", CustomJS(args={**store, **parts}, code=script("browser.js")))
     return column(slider, panels)
 
 
@@ -97,54 +106,51 @@ def _traces(
     return reduced
 
 
-def _store(outlines: list[dict[str, Any]], traces: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Put ragged outlines and traces end to end; `ends` says where each component's outline stops."""
+def _packed_outlines(outlines: list[dict[str, Any]], dims: tuple[int, int]) -> dict[str, Any]:
+    """Put ragged outlines end to end as whole numbers; `ends` says where each component's outline stops."""
     points = [outline["coordinates"][1:-1] for outline in outlines]
-    together = np.concatenate(points) if points else np.zeros((0, 2))
-    store = {
-        "x": np.ascontiguousarray(together[:, 0], dtype=np.float32),
-        "y": np.ascontiguousarray(together[:, 1], dtype=np.float32),
-        "ends": np.cumsum([len(p) for p in points]).astype(np.int32),
-    }
-    for name, values in traces.items():
-        kind = np.int32 if name == "frames" else np.float32
-        store[name] = np.ascontiguousarray(values, dtype=kind).ravel()
+    together = np.concatenate(points)
+    pixels = max(dims) / _LEVELS
+    packed = np.where(np.isnan(together), _GAP, np.round((together + 0.5) / pixels)).astype(np.uint16)
+    ends = np.cumsum([len(p) for p in points]).astype(np.int32)
+    x, y = np.ascontiguousarray(packed.T)
+    return {"x": x, "y": y, "ends": ends, "pixels": pixels, "gap": _GAP}
+
+
+def _packed_traces(traces: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Put traces end to end as whole numbers; `lows` and `steps` bring them back to their values."""
+    kinds = [kind for kind in traces if kind != "frames"]
+    store: dict[str, Any] = {"frames": traces["frames"].astype(np.int32), "kinds": kinds}
+    store |= {"levels": [], "lows": [], "steps": []}
+    for kind in kinds:
+        values = np.nan_to_num(traces[kind].astype(np.float32))
+        low = values.min(axis=1)
+        step = np.maximum(np.ptp(values, axis=1), np.finfo(np.float32).tiny * _LEVELS) / _LEVELS
+        levels = np.round((values - low[:, None]) / step[:, None])
+        store["levels"].append(levels.astype(np.uint16).ravel())
+        store["lows"].append(low)
+        store["steps"].append(step)
     return store
 
 
-def _first_component(store: dict[str, np.ndarray]) -> tuple[Any, Any]:
-    """Cut the first component out of the store, as the slider's script does for the others."""
+def _first_component(outline: dict[str, Any], reduced: dict[str, np.ndarray]) -> tuple[Any, Any]:
+    """Make what the page shows first; the slider's script does the same for the other components."""
     from bokeh.models import ColumnDataSource
 
-    n_points, n_frames = int(store["ends"][0]), len(store["frames"])
-    traces = {"frames": store["frames"], "raw": store["raw"][:n_frames]}
-    if "denoised" in store:
-        traces["denoised"] = store["denoised"][:n_frames]
-    outline = {"x": store["x"][:n_points], "y": store["y"][:n_points]}
-    return ColumnDataSource(outline), ColumnDataSource(traces)
-
-
-#: Runs in the page. `x`, `y`, `ends`, `frames`, `raw` and, if drawn, `denoised` are the store.
-_FOLLOW_JS = """
-const k = cb_obj.value - 1, n = frames.length;
-const from = k > 0 ? ends[k - 1] : 0;
-outline.data = {x: x.slice(from, ends[k]), y: y.slice(from, ends[k])};
-const drawn = {frames: frames, raw: raw.slice(k * n, (k + 1) * n)};
-if (typeof denoised !== "undefined") drawn.denoised = denoised.slice(k * n, (k + 1) * n);
-traces.data = drawn;
-facts.text = metrics[k];
-"""
+    x, y = outline["coordinates"][1:-1].T
+    traces = {kind: values if kind == "frames" else values[0] for kind, values in reduced.items()}
+    return ColumnDataSource({"x": x, "y": y}), ColumnDataSource(traces)
 
 
 def _footprint_figure(image: np.ndarray, cmap: str, outline: Any) -> Any:
     """Draw the image with the current footprint filled."""
     plot = image_figure(image, cmap, width=270)
-    plot.patch("x", "y", source=outline, fill_color=_FOOTPRINT, fill_alpha=0.5, line_color="white",
+    plot.patch("x", "y", source=outline, fill_color=_FOOTPRINT_COLOR, fill_alpha=0.5, line_color="white",
                line_width=1.5, name="footprint")  # fmt: skip
     return plot
 
 
-def _trace_figure(traces: Any, denoised_color: str | None) -> Any:
+def _trace_figure(traces: Any, denoised_color: str | None, label: str) -> Any:
     """Draw the traces of the current component."""
     from bokeh.models import DataRange1d
     from bokeh.plotting import figure
@@ -154,23 +160,27 @@ def _trace_figure(traces: Any, denoised_color: str | None) -> Any:
         y_range=DataRange1d(only_visible=True), tools="xpan,xwheel_zoom,xbox_zoom,reset,save",
         active_drag="xbox_zoom",
     )  # fmt: skip
-    plot.line("frames", "raw", source=traces, color=_RAW, alpha=0.7, legend_label="raw (C + YrA)", name="raw")
+    plot.line("frames", "raw", source=traces, color=_RAW_COLOR, alpha=0.7, legend_label=label, name="raw")
     if denoised_color:
         plot.line("frames", "denoised", source=traces, color=denoised_color, line_width=2,
-                  legend_label="denoised (C)", name="denoised")  # fmt: skip
-    plot.legend.location = "top_right"
-    plot.legend.click_policy = "hide"
-    plot.legend.background_fill_alpha = 0.6
+                  legend_label=DENOISED, name="denoised")  # fmt: skip
+    legend = plot.legend[0]
+    legend.update(orientation="horizontal", click_policy="hide", border_line_color=None, padding=2, margin=2)
+    plot.add_layout(legend, "above")  # in the plot it would hide transients
     return plot
 
 
-def _metrics_text(estimates: Any, k: int) -> str:
+def metrics_text(estimates: Any, k: int) -> str:
     """Word what the evaluation found for one component."""
     lines = [f"Component {k} of the estimates (counted from 0)"]
+    for verdict, field in (("accepted", "idx_components"), ("rejected", "idx_components_bad")):
+        decided = getattr(estimates, field, None)
+        if decided is not None and k in np.asarray(decided):
+            lines.append(verdict)
     named = {"Spatial corr": "r_values", "SNR": "SNR_comp", "CNN": "cnn_preds"}
     known = {label: getattr(estimates, field, None) for label, field in named.items()}
     if known["Spatial corr"] is None and known["SNR"] is None:
-        return lines[0] + "<br>not evaluated yet"
+        return "<br>".join([*lines, "not evaluated yet"])
     for label, values in known.items():
         has_one = values is not None and np.size(values) > k
         lines.append(f"{label}: {np.ravel(values)[k]:.2f}" if has_one else f"{label}: N/A")
@@ -183,7 +193,7 @@ def nb_view_components(
     img: np.ndarray | None = None,
     idx: Any = None,
     denoised_color: str | None = None,
-    cmap: str = "jet",
+    cmap: str = "viridis",
     thr: float = 0.99,
 ) -> Any:
     """
@@ -199,7 +209,18 @@ def nb_view_components(
     bokeh.models.LayoutDOM or None
         None in a notebook, where it is shown.
     """
-    return show_or_return(component_browser(estimates, Yr, img, idx, denoised_color, cmap, thr))
+    page = component_browser(estimates, Yr, img, idx, denoised_color, cmap, thr)
+    members = checked_indices(idx, estimates.A.shape[1])
+
+    def still() -> Figure:
+        from matplotlib.figure import Figure
+
+        image = background_image(img, estimates.A, image_of(estimates))
+        content = Content.of(estimates, members, Yr, image, thr, "nrg")
+        return content.fill(Figure(layout="constrained"))
+
+    what = f"A browser of {members.size} components: footprint, traces and metrics of one at a time."
+    return show_or_return(page, what if members.size else NOTHING, still)
 
 
 def hv_view_components(
@@ -241,7 +262,7 @@ def nb_view_patches(
     image_neurons: np.ndarray | None = None,
     thr: float = 0.99,
     denoised_color: str | None = None,
-    cmap: str = "jet",
+    cmap: str = "viridis",
     r_values: np.ndarray | None = None,
     SNR: np.ndarray | None = None,
     cnn_preds: np.ndarray | None = None,
@@ -283,6 +304,7 @@ def nb_view_patches(
         r_values=r_values, SNR_comp=SNR, cnn_preds=cnn_preds,
     )  # fmt: skip
     raw = raw_traces(estimates, np.arange(footprints.shape[1]), Yr)
-    estimates.YrA = raw - estimates.C
-    show_or_return(component_browser(estimates, None, image_neurons, None, denoised_color, cmap, thr))
+    if has_raw(estimates, Yr):
+        estimates.YrA = raw - estimates.C
+    nb_view_components(estimates, None, image_neurons, None, denoised_color, cmap, thr)
     return raw

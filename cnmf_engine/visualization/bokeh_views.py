@@ -6,14 +6,57 @@ from typing import Any
 
 import numpy as np
 
-from ._common import as_dense_image, background_image, image_of, panels_of, show_or_return
+from ._common import as_dense_image, background_image, image_of, panels_of
 from .contours import get_contours, image_limits
-from .matplotlib_views import patch_starts, thresholds_note
+from .matplotlib_views import outlines_alt, patch_starts, quilt_still, thresholds_note
+from .resources import script
+from .showing import show_or_return
+from .stills import contour_still
 
 __all__ = ["nb_plot_contour", "nb_view_quilt", "plot_contours_nb"]
 
 
-def image_figure(image: np.ndarray, cmap: str = "viridis", width: int = 360, title: str = "") -> Any:
+#: Pixels of an image that travel to the page; a larger one is reduced, as the screen would reduce it.
+_MOST_PIXELS = 300_000
+#: Screen pixels; with sliders above and an axis below it stays within 600.
+_TALLEST = 420
+
+
+def image_source(image: np.ndarray) -> Any:
+    """
+    Prepare an image for the page: 256 shades between its 1st and 99th percentile, a byte a pixel.
+
+    Parameters
+    ----------
+    image : ndarray of shape (d1, d2)
+        Image.
+
+    Returns
+    -------
+    bokeh.models.ColumnDataSource
+        For `image_figure`; panels that share it send it once.
+    """
+    from bokeh.models import ColumnDataSource
+
+    low, high = image_limits(image)
+    shades = np.clip((on_screen(image) - low) * (255 / (high - low)), 0, 255)
+    return ColumnDataSource({"image": [np.ascontiguousarray(np.round(shades), dtype=np.uint8)]})
+
+
+def on_screen(image: np.ndarray, most: int = _MOST_PIXELS) -> np.ndarray:
+    """Average blocks of pixels until at most `most` are left; (d1, d2) float32 to (rows, columns) float32."""
+    block = int(np.ceil(np.sqrt(image.size / most)))
+    if block <= 1:
+        return image
+    n_rows, n_cols = (max(size // block, 1) * block for size in image.shape)
+    # What doesn't fill a block is dropped: less than a pixel of the screen.
+    tiles = image[:n_rows, :n_cols].reshape(n_rows // block, block, -1, block)
+    return tiles.mean(axis=(1, 3)).astype(np.float32)
+
+
+def image_figure(
+    image: np.ndarray, cmap: str = "viridis", width: int = 360, title: str = "", source: Any = None
+) -> Any:
     """
     Draw an image so that pixel centres lie on whole numbers and rows count downwards.
 
@@ -22,25 +65,27 @@ def image_figure(image: np.ndarray, cmap: str = "viridis", width: int = 360, tit
     image : ndarray of shape (d1, d2)
         Image; limits are its 1st and 99th percentile.
     cmap : str
-        A palette of bokeh or a colour map of matplotlib.
+        A colour map of matplotlib.
     width : int
         Screen pixels between the axes.
     title : str
         Title.
+    source : bokeh.models.ColumnDataSource, optional
+        What `image_source` made of the image, to share it between figures.
 
     Returns
     -------
     bokeh.plotting.figure
-        Its frame has the image's proportions, so that pixels are square.
+        Its frame has the image's proportions, so that pixels are square; a tall one is narrower.
     """
     from bokeh.models import BoxZoomTool, LinearColorMapper, Range1d
     from bokeh.plotting import figure
 
     n_rows, n_cols = image.shape
-    low, high = image_limits(image)
+    width = int(min(width, max(_TALLEST * n_cols / n_rows, 60)))
     plot = figure(
         frame_width=width,
-        frame_height=max(int(width * n_rows / n_cols), 60),
+        frame_height=int(np.clip(width * n_rows / n_cols, 60, _TALLEST)),
         title=title,
         x_range=Range1d(-0.5, n_cols - 0.5),
         y_range=Range1d(n_rows - 0.5, -0.5),
@@ -49,12 +94,13 @@ def image_figure(image: np.ndarray, cmap: str = "viridis", width: int = 360, tit
     )
     plot.grid.visible = False
     plot.image(
-        image=[np.ascontiguousarray(image, dtype=np.float32)],
+        image="image",
+        source=source or image_source(image),
         x=-0.5,
         y=-0.5,
         dw=n_cols,
         dh=n_rows,
-        color_mapper=LinearColorMapper(palette=palette(cmap), low=low, high=high),
+        color_mapper=LinearColorMapper(palette=palette(cmap), low=0, high=255),
         name="image",
     )
     return plot
@@ -72,11 +118,12 @@ def outline_columns(outlines: list[dict[str, Any]]) -> dict[str, list]:
     """Bring outlines to the columns that bokeh's `patches` takes; loops stay separated by NaN."""
     drawn = [outline for outline in outlines if len(outline["coordinates"]) > 1]
     return {
-        "xs": [outline["coordinates"][1:-1, 0] for outline in drawn],
-        "ys": [outline["coordinates"][1:-1, 1] for outline in drawn],
+        "xs": [outline["coordinates"][1:-1, 0].astype(np.float32) for outline in drawn],
+        "ys": [outline["coordinates"][1:-1, 1].astype(np.float32) for outline in drawn],
         "cx": [float(outline["CoM"][1]) for outline in drawn],
         "cy": [float(outline["CoM"][0]) for outline in drawn],
         "neuron": [int(outline["neuron_id"]) for outline in drawn],
+        "index": [int(outline["neuron_id"]) - 1 for outline in drawn],
     }
 
 
@@ -134,26 +181,30 @@ def nb_plot_contour(
         thr_method, nrgthr = "nrg", thr
     if coordinates is None:
         coordinates = get_contours(A, (d1, d2), maxthr if thr_method == "max" else nrgthr, thr_method)
-    plot = image_figure(as_dense_image(image, (d1, d2)), cmap)
+    below = as_dense_image(image, (d1, d2))
+    plot = image_figure(below, cmap)
     fill = {"fill_color": face_color, "fill_alpha": alpha if face_color else 0.0}
     _add_outlines(plot, coordinates, line_color=line_color, line_width=line_width, **fill)
     if show:
-        show_or_return(plot)
+        panels = [("Components", coordinates)]
+        style = {"line": {"c": line_color, "lw": line_width}, "cmap": cmap}
+        show_or_return(plot, outlines_alt(panels, below), lambda: contour_still(panels, below, **style))
     return plot
 
 
-def _add_outlines(plot: Any, outlines: list[dict[str, Any]], **style: Any) -> None:
-    """Draw outlines, a ring at each centre, and say on hovering which component it is."""
+def _add_outlines(plot: Any, outlines: list[dict[str, Any]], marker: str = "circle", **style: Any) -> None:
+    """Draw outlines, a mark at each centre, and say on hovering which component it is."""
     from bokeh.models import ColumnDataSource, HoverTool
 
     columns = outline_columns(outlines)
     shapes = plot.patches("xs", "ys", source=ColumnDataSource(columns), name="outlines", **style)
     centres = {name: columns[name] for name in ("cx", "cy", "neuron")}
     plot.scatter(
-        "cx", "cy", source=ColumnDataSource(centres), size=10, marker="circle", name="centres",
+        "cx", "cy", source=ColumnDataSource(centres), size=10, marker=marker, name="centres",
         line_color="black", fill_color=None,
     )  # fmt: skip
-    plot.add_tools(HoverTool(renderers=[shapes], tooltips=[("neuron", "@neuron")]))
+    numbers = [("neuron", "@neuron"), ("index in the estimates", "@index")]
+    plot.add_tools(HoverTool(renderers=[shapes], tooltips=numbers))
 
 
 def plot_contours_nb(
@@ -167,7 +218,7 @@ def plot_contours_nb(
     cmap: str = "viridis",
 ) -> Any:
     """
-    Draw the outlines of a fit with bokeh; with `idx`, accepted and rejected ones side by side.
+    Draw the outlines of a fit with bokeh; with `idx`, accepted and rejected ones (dashed) side by side.
 
     Outlines are found anew for each `thr`, and what goes wrong is raised (CaImAn keeps the outlines of the
     first call and falls back to matplotlib without a reason).
@@ -198,21 +249,25 @@ def plot_contours_nb(
     image = background_image(img, estimates.A, dims)
     footprints = estimates.A.tocsc()
     note = thresholds_note(params)
-    plots = []
+    source = image_source(image)
+    panels, plots = [], []
     for title, members in panels_of(estimates, idx):
         outlines = get_contours(footprints[:, members], dims, thr, thr_method)
         # In the figure's numbering a component keeps the number it has in the estimates.
         for outline, member in zip(outlines, members):
             outline["neuron_id"] = int(member) + 1
-        plot = nb_plot_contour(
-            image, None, *dims, coordinates=outlines, line_color=line_color, show=False, cmap=cmap
-        )
-        plot.title.text = f"{title} ({len(members)})"
+        panels.append((f"{title} ({len(members)})", outlines))
+        plot = image_figure(image, cmap, title=panels[-1][0], source=source)
+        marks = {"marker": "triangle", "line_dash": "dashed"} if title.startswith("Rejected") else {}
+        _add_outlines(plot, outlines, line_color=line_color, line_width=2, fill_alpha=0.0, **marks)
         plot.xaxis.axis_label = note or None
         if plots:
             plot.x_range, plot.y_range = plots[0].x_range, plots[0].y_range
         plots.append(plot)
-    return show_or_return(row(*plots))
+    style = {"line": {"c": line_color}, "cmap": cmap, "note": note}
+    return show_or_return(
+        row(*plots), outlines_alt(panels, image), lambda: contour_still(panels, image, **style)
+    )
 
 
 def nb_view_quilt(
@@ -262,11 +317,15 @@ def nb_view_quilt(
     text = Div(text=_quilt_text(rf, stride_input, len(source.data["left"])))
     follow = CustomJS(
         args={"source": source, "rf": rf_slider, "stride": stride_slider, "text": text, "dims": image.shape},
-        code=_QUILT_JS,
+        code=script("quilt.js"),
     )
     rf_slider.js_on_change("value", follow)
     stride_slider.js_on_change("value", follow)
-    return show_or_return(column(rf_slider, stride_slider, text, plot))
+    return show_or_return(
+        column(rf_slider, stride_slider, text, plot),
+        f"An image of {image.shape[0]} x {image.shape[1]} pixels cut into patches. {text.text}.",
+        lambda: quilt_still(image, 2 * rf - stride_input, stride_input + 1, color, alpha, cmap, text.text),
+    )
 
 
 def quilt_rectangles(shape: tuple[int, int], rf: int, stride_input: int) -> dict[str, list[float]]:
@@ -285,22 +344,3 @@ def quilt_rectangles(shape: tuple[int, int], rf: int, stride_input: int) -> dict
 def _quilt_text(rf: int, stride: int, n_patches: int) -> str:
     """Word the geometry of the patches."""
     return f"Patch width {2 * rf + 1} px, overlap {stride + 1} px, {n_patches} patches"
-
-
-_QUILT_JS = """
-const width = 2 * rf.value + 1, step = Math.max(2 * rf.value - stride.value, 1);
-function starts(size) {
-  const last = Math.max(size - width, 0), found = [];
-  for (let s = 0; s < last; s += step) found.push(s);
-  found.push(last);
-  return found;
-}
-const data = {left: [], right: [], bottom: [], top: []};
-for (const y of starts(dims[0])) for (const x of starts(dims[1])) {
-  data.left.push(x - 0.5); data.right.push(Math.min(x + width, dims[1]) - 0.5);
-  data.top.push(y - 0.5); data.bottom.push(Math.min(y + width, dims[0]) - 0.5);
-}
-source.data = data;
-const clash = stride.value >= 2 * rf.value ? ". The overlap must be smaller than the patch" : "";
-text.text = `Patch width ${width} px, overlap ${stride.value + 1} px, ${data.left.length} patches${clash}`;
-"""

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ._common import background_image, checked_indices, image_of
-from .contours import get_contours, image_limits, min_max_decimate
+from .contours import get_contours
 from .front_end import in_notebook
-from .traces import raw_traces
+from .showing import describe
+from .stills import draw_component
+from .traces import has_raw, raw_traces
 
-__all__ = ["view_components"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-_STATIC = 4
+__all__ = ["DENOISED", "NOTHING", "RAW", "Content", "view_components"]
+
+NOTHING = "There are no components to show."
+RAW, DENOISED = "raw (C + YrA)", "denoised (C)"
+#: Components that a picture shows.
+_FIRST = 4
 
 
 def view_components(estimates: Any, Yr: np.ndarray | None = None, img: Any = None, idx: Any = None) -> Any:
@@ -44,56 +52,79 @@ def view_components(estimates: Any, Yr: np.ndarray | None = None, img: Any = Non
 
     dims = image_of(estimates)
     members = checked_indices(idx, estimates.A.shape[1])
-    image = background_image(img, estimates.A, dims)
-    if members.size == 0:
-        fig, ax = plt.subplots(figsize=(6, 1.2))
-        ax.text(0.5, 0.5, "There are no components to show.", ha="center", va="center")
-        ax.set_axis_off()
-        return None if in_notebook() else fig
-    subset = estimates.A.tocsc()[:, members]
-    content = _Content(
-        image=image,
-        outlines=get_contours(subset, dims, 0.2, "max"),
-        raw=raw_traces(estimates, members, Yr),
-        C=np.asarray(estimates.C)[members],
-        members=members,
-    )
+    content = Content.of(estimates, members, Yr, background_image(img, estimates.A, dims), 0.2, "max")
     fig = plt.figure(layout="constrained")
-    live = _is_interactive(fig)
-    shown = 1 if live else min(_STATIC, members.size)
-    fig.set_size_inches(11, 2.6 * shown + 0.6)
-    rows, track = fig.subfigures(2, 1, height_ratios=(2.6 * shown, 0.3))
-    axes = rows.subplots(shown, 2, squeeze=False, width_ratios=(1, 3))
-    for place, pair in enumerate(axes):
-        content.draw(pair, place)
-    if live and members.size > 1:
-        _add_slider(fig, track, axes[0], content)
+    if members.size > 1 and _is_interactive(fig):
+        fig.set_size_inches(11, 3.2)
+        rows, track = fig.subfigures(2, 1, height_ratios=(2.6, 0.3))
+        pair = rows.subplots(1, 2, width_ratios=(1, 3))
+        content.draw(pair, 0)
+        _add_slider(fig, track, pair, content)
+    else:
+        content.fill(fig)
+        describe(fig, content.alt())
     return None if in_notebook() else fig
 
 
 @dataclass(frozen=True)
-class _Content:
-    """What the browser can draw: everything is in the order of `members`."""
+class Content:
+    """
+    What a browser can draw; everything is in the order of `members`.
+
+    Attributes
+    ----------
+    image : ndarray of shape (d1, d2)
+        Image below the outlines.
+    outlines : list of dict
+        As `get_contours` returns them.
+    traces : dict of ndarray of shape (n, T)
+        By their label: raw ones if they are known, and denoised ones.
+    members : ndarray of int, shape (n,)
+        Which components.
+    """
 
     image: np.ndarray
     outlines: list[dict[str, Any]]
-    raw: np.ndarray
-    C: np.ndarray
+    traces: dict[str, np.ndarray]
     members: np.ndarray
+
+    @classmethod
+    def of(
+        cls, estimates: Any, members: np.ndarray, Yr: Any, image: np.ndarray, thr: float, method: str
+    ) -> Content:
+        """Gather what is drawn of some components."""
+        outlines = get_contours(estimates.A.tocsc()[:, members], image.shape, thr, method)
+        traces = {DENOISED: np.asarray(estimates.C)[members]}
+        if has_raw(estimates, Yr):
+            traces = {RAW: raw_traces(estimates, members, Yr), **traces}
+        return cls(image, outlines, traces, members)
 
     def draw(self, pair: Any, place: int) -> None:
         """Draw the component at a place of the list into two axes."""
-        left, right = pair
-        left.clear()
-        right.clear()
-        left.imshow(self.image, cmap="gray", clim=image_limits(self.image))
-        left.plot(*self.outlines[place]["coordinates"].T, color="#E69F00", lw=1.5)
-        left.set_axis_off()
-        for traces, color, label in ((self.raw, "0.6", "raw"), (self.C, "#0072B2", "denoised")):
-            envelope = min_max_decimate(traces[place])
-            right.plot(envelope.frames, envelope.values[0], color=color, lw=1, label=label)
-        right.set(title=f"Component {self.members[place] + 1}", xlabel="frame", ylabel="fluorescence (a.u.)")
-        right.legend(loc="upper right", frameon=False, ncols=2)
+        for ax in pair:
+            ax.clear()
+        traces = {label: values[place] for label, values in self.traces.items()}
+        draw_component(pair, self.image, self.outlines[place], traces, f"Component {self.members[place] + 1}")
+
+    def fill(self, figure: Figure) -> Figure:
+        """Draw the first components below each other into an empty figure, and give it back."""
+        n_all = self.members.size
+        n = min(_FIRST, n_all)
+        if n == 0:
+            figure.set_size_inches(6, 0.8)
+            figure.text(0.5, 0.5, NOTHING, ha="center", va="center")
+            return figure
+        figure.set_size_inches(11, 1.8 * n + 0.4)
+        for place, pair in enumerate(figure.subplots(n, 2, squeeze=False, width_ratios=(1, 3))):
+            self.draw(pair, place)
+        if n_all > n:
+            figure.supxlabel(f"The first {n} of {n_all} components", fontsize=10)
+        return figure
+
+    def alt(self) -> str:
+        """Say in words what `fill` draws."""
+        n = min(_FIRST, self.members.size)
+        return f"Footprints and traces of {n} of {self.members.size} components." if n else NOTHING
 
 
 def _is_interactive(fig: Any) -> bool:
@@ -104,7 +135,7 @@ def _is_interactive(fig: Any) -> bool:
     return any(name in home for name in ("nbagg", "ipympl", "webagg"))
 
 
-def _add_slider(fig: Any, track: Any, pair: Any, content: _Content) -> None:
+def _add_slider(fig: Any, track: Any, pair: Any, content: Content) -> None:
     """Let a slider choose the component; the figure keeps it alive."""
     from matplotlib.widgets import Slider
 

@@ -9,6 +9,8 @@ import numpy as np
 from ._common import as_dense_image, background_image, image_of, panels_of
 from .contours import get_contours, image_limits
 from .front_end import in_notebook
+from .showing import describe
+from .stills import contour_still, draw_outlines
 
 __all__ = [
     "inspect_correlation_pnr",
@@ -83,18 +85,11 @@ def plot_contours(
         coordinates = get_contours(A, image.shape, level, thr_method, swap_dim)
     ax = plt.gca()
     low, high = image_limits(image)
-    limits = {"vmin": low if vmin is None else vmin, "vmax": high if vmax is None else vmax}
-    ax.imshow(image, interpolation=None, cmap=cmap, **limits)
-    for outline in coordinates:
-        ax.plot(*outline["coordinates"].T, **{"c": colors, "lw": 1.0, **(contour_args or {})})
-    if display_numbers:
-        style = {"color": colors, "ha": "center", "va": "center", "fontsize": 8, **(number_args or {})}
-        for outline in coordinates[:max_number]:
-            row, col = outline["CoM"]
-            if np.isfinite(row):
-                ax.text(col, row, str(outline["neuron_id"]), **style)
-    ax.set(xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5))
-    ax.set_axis_off()
+    limits = (low if vmin is None else vmin, high if vmax is None else vmax)
+    numbered = max_number if display_numbers else 0
+    line, number = {"c": colors, **(contour_args or {})}, {"color": colors, **(number_args or {})}
+    draw_outlines(ax, image, coordinates, cmap, limits, numbered, line, number)
+    describe(ax.figure, outlines_alt([("components", coordinates)], image))
     return coordinates
 
 
@@ -109,7 +104,7 @@ def plot_contours_estimates(
     cmap: str = "viridis",
 ) -> Any:
     """
-    Draw the outlines of a fit, accepted and rejected side by side if `idx` says which are accepted.
+    Draw the outlines of a fit, accepted and rejected (dashed) side by side if `idx` says which are accepted.
 
     Outlines are found anew for each `thr` (CaImAn keeps those of the first call).
 
@@ -139,21 +134,22 @@ def plot_contours_estimates(
 
     dims = image_of(estimates)
     image = background_image(img, estimates.A, dims)
-    panels = panels_of(estimates, idx)
-    fig, axes = plt.subplots(
-        1, len(panels), figsize=(6.0 * len(panels), 6.0), squeeze=False, layout="constrained"
+    panels = [
+        (f"{title} ({len(members)})", get_contours(estimates.A.tocsc()[:, members], dims, thr, thr_method))
+        for title, members in panels_of(estimates, idx)
+    ]
+    numbered = None if display_numbers else 0
+    fig = contour_still(
+        panels, image, cmap=cmap, numbered=numbered, note=thresholds_note(params), new=plt.figure
     )
-    for ax, (title, members) in zip(axes[0], panels):
-        plt.sca(ax)
-        outlines = get_contours(estimates.A.tocsc()[:, members], dims, thr, thr_method)
-        plot_contours(
-            None, image, coordinates=outlines, display_numbers=display_numbers, cmap=cmap, colors="w"
-        )
-        ax.set_title(f"{title} ({len(members)})")
-    note = thresholds_note(params)
-    if note:
-        fig.supxlabel(note, fontsize=10)
+    describe(fig, outlines_alt(panels, image))
     return None if in_notebook() else fig
+
+
+def outlines_alt(panels: list[tuple[str, list[dict[str, Any]]]], image: np.ndarray) -> str:
+    """Say in words what a plot of outlines shows; `panels` has their titles and outlines."""
+    what = " and ".join(f"{len(outlines)} {title.split(' (')[0].lower()}" for title, outlines in panels)
+    return f"Outlines of {what} over an image of {image.shape[0]} x {image.shape[1]} pixels."
 
 
 def thresholds_note(params: Any) -> str:
@@ -204,22 +200,47 @@ def view_quilt(
         The axes that were drawn on.
     """
     import matplotlib.pyplot as plt
-    from matplotlib.patches import Rectangle
 
     image = as_dense_image(template_image)
     if ax is None:
         _, ax = plt.subplots(figsize=figsize)
     low, high = image_limits(image)
-    ax.imshow(image, cmap="gray", vmin=low if vmin is None else vmin, vmax=high if vmax is None else vmax)
+    limits = (low if vmin is None else vmin, high if vmax is None else vmax)
+    _draw_quilt(ax, image, stride, overlap, color, alpha, "gray", limits)
+    shape = f"{image.shape[0]} x {image.shape[1]}"
+    describe(
+        ax.figure, f"An image of {shape} pixels under {len(ax.patches)} patches {overlap} pixels overlapping."
+    )
+    return ax
+
+
+def _draw_quilt(
+    ax: Any, image: np.ndarray, stride: int, overlap: int, color: Any, alpha: float, cmap: str, limits: Any
+) -> None:
+    """Draw an image and the patches over it."""
+    from matplotlib.patches import Rectangle
+
+    ax.imshow(image, cmap=cmap, clim=limits)
     width = stride + overlap
+    height, across = min(width, image.shape[0]), min(width, image.shape[1])
     for row in patch_starts(image.shape[0], width, stride):
         for col in patch_starts(image.shape[1], width, stride):
-            height = min(width, image.shape[0])
-            across = min(width, image.shape[1])
             ax.add_patch(
                 Rectangle((col - 0.5, row - 0.5), across, height, color=color, alpha=alpha, linewidth=0)
             )
-    return ax
+
+
+def quilt_still(
+    image: np.ndarray, stride: int, overlap: int, color: Any, alpha: float, cmap: str, title: str
+) -> Any:
+    """Draw what `view_quilt` draws, on a figure of its own that pyplot doesn't know."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 6.4), layout="constrained")
+    ax = figure.subplots()
+    _draw_quilt(ax, image, stride, overlap, color, alpha, cmap, image_limits(image))
+    ax.set_title(title, fontsize=10)
+    return figure
 
 
 def patch_starts(size: int, width: int, stride: int) -> list[int]:

@@ -7,7 +7,12 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-__all__ = ["raw_traces", "residual_traces"]
+__all__ = ["has_raw", "raw_traces", "residual_traces"]
+
+
+def has_raw(estimates: Any, Yr: np.ndarray | None = None) -> bool:
+    """Say whether more than the denoised traces is known."""
+    return Yr is not None or getattr(estimates, "YrA", None) is not None
 
 
 def raw_traces(estimates: Any, members: np.ndarray, Yr: np.ndarray | None = None) -> np.ndarray:
