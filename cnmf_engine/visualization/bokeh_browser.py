@@ -11,9 +11,11 @@ import scipy.sparse as sp
 from ._common import background_image, checked_indices, image_of
 from .bokeh_views import image_figure
 from .contours import get_contours, min_max_decimate
+from .front_end import in_notebook
 from .matplotlib_browser import DENOISED, NOTHING, RAW, Content
 from .resources import script
 from .showing import show_or_return
+from .stills import counted
 from .traces import has_raw, raw_traces
 
 if TYPE_CHECKING:
@@ -209,8 +211,11 @@ def nb_view_components(
     bokeh.models.LayoutDOM or None
         None in a notebook, where it is shown.
     """
-    page = component_browser(estimates, Yr, img, idx, denoised_color, cmap, thr)
     members = checked_indices(idx, estimates.A.shape[1])
+    if members.size == 0 and in_notebook():
+        print(NOTHING)  # a sentence needs no BokehJS
+        return None
+    page = component_browser(estimates, Yr, img, idx, denoised_color, cmap, thr)
 
     def still() -> Figure:
         from matplotlib.figure import Figure
@@ -219,8 +224,10 @@ def nb_view_components(
         content = Content.of(estimates, members, Yr, image, thr, "nrg")
         return content.fill(Figure(layout="constrained"))
 
-    what = f"A browser of {members.size} components: footprint, traces and metrics of one at a time."
-    return show_or_return(page, what if members.size else NOTHING, still)
+    what = (
+        f"A browser of {counted(members.size, 'component')}: footprint, traces and metrics of one at a time."
+    )
+    return show_or_return(page, what, still)
 
 
 def hv_view_components(

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["headless", "in_notebook", "unattended"]
+__all__ = ["headless", "in_notebook", "is_interactive", "unattended"]
 
 
 def in_notebook() -> bool:
@@ -47,6 +47,14 @@ def headless() -> bool:
     if wish:
         return wish not in {"0", "false", "no"}
     return not in_notebook() or unattended()
+
+
+def is_interactive(fig: Any) -> bool:
+    """Say whether a slider in this figure can be moved: in a window, or in a cell tied to the kernel."""
+    if getattr(fig.canvas, "required_interactive_framework", None) is not None:
+        return True
+    home = type(fig.canvas).__module__
+    return any(name in home for name in ("nbagg", "ipympl", "webagg"))
 
 
 def _kernel() -> Any:

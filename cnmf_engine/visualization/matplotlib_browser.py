@@ -9,9 +9,9 @@ import numpy as np
 
 from ._common import background_image, checked_indices, image_of
 from .contours import get_contours
-from .front_end import in_notebook
+from .front_end import in_notebook, is_interactive
 from .showing import describe
-from .stills import draw_component
+from .stills import counted, draw_component
 from .traces import has_raw, raw_traces
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def view_components(estimates: Any, Yr: np.ndarray | None = None, img: Any = Non
     members = checked_indices(idx, estimates.A.shape[1])
     content = Content.of(estimates, members, Yr, background_image(img, estimates.A, dims), 0.2, "max")
     fig = plt.figure(layout="constrained")
-    if members.size > 1 and _is_interactive(fig):
+    if members.size > 1 and is_interactive(fig):
         fig.set_size_inches(11, 3.2)
         rows, track = fig.subfigures(2, 1, height_ratios=(2.6, 0.3))
         pair = rows.subplots(1, 2, width_ratios=(1, 3))
@@ -124,15 +124,7 @@ class Content:
     def alt(self) -> str:
         """Say in words what `fill` draws."""
         n = min(_FIRST, self.members.size)
-        return f"Footprints and traces of {n} of {self.members.size} components." if n else NOTHING
-
-
-def _is_interactive(fig: Any) -> bool:
-    """Say whether a slider in this figure can be moved: in a window, or in a cell tied to the kernel."""
-    if getattr(fig.canvas, "required_interactive_framework", None) is not None:
-        return True
-    home = type(fig.canvas).__module__
-    return any(name in home for name in ("nbagg", "ipympl", "webagg"))
+        return f"Footprints and traces of {n} of {counted(self.members.size, 'component')}." if n else NOTHING
 
 
 def _add_slider(fig: Any, track: Any, pair: Any, content: Content) -> None:

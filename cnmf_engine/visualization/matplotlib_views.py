@@ -8,9 +8,9 @@ import numpy as np
 
 from ._common import as_dense_image, background_image, image_of, panels_of
 from .contours import get_contours, image_limits
-from .front_end import in_notebook
+from .front_end import in_notebook, is_interactive
 from .showing import describe
-from .stills import contour_still, draw_outlines
+from .stills import contour_still, counted, draw_outlines
 
 __all__ = [
     "inspect_correlation_pnr",
@@ -148,7 +148,8 @@ def plot_contours_estimates(
 
 def outlines_alt(panels: list[tuple[str, list[dict[str, Any]]]], image: np.ndarray) -> str:
     """Say in words what a plot of outlines shows; `panels` has their titles and outlines."""
-    what = " and ".join(f"{len(outlines)} {title.split(' (')[0].lower()}" for title, outlines in panels)
+    kinds = [(len(outlines), title.split(" (")[0].lower().removesuffix("s")) for title, outlines in panels]
+    what = " and ".join(counted(n, kind) for n, kind in kinds)
     return f"Outlines of {what} over an image of {image.shape[0]} x {image.shape[1]} pixels."
 
 
@@ -253,8 +254,8 @@ def inspect_correlation_pnr(correlation_image_pnr: np.ndarray, pnr_image: np.nda
     """
     Show the correlation and the PNR image with sliders for their limits.
 
-    The sliders move where matplotlib is interactive (a window, or `%matplotlib widget`); elsewhere the images
-    are shown between their 1st and 99th percentile.
+    The sliders move where matplotlib is interactive (a window, or `%matplotlib widget`); other notebooks show
+    the images between their 1st and 99th percentile.
 
     Parameters
     ----------
@@ -279,9 +280,13 @@ def inspect_correlation_pnr(correlation_image_pnr: np.ndarray, pnr_image: np.nda
         drawn = ax.imshow(image, cmap="viridis", clim=image_limits(image))
         ax.set_title(title)
         fig.colorbar(drawn, ax=ax, fraction=0.046, pad=0.02)
+        if in_notebook() and not is_interactive(fig):
+            continue  # a picture of a slider would only look as if it moved
         track = fig.add_axes((0.12 + 0.48 * place, 0.05, 0.26, 0.03))
         span = image_limits(image, 0, 100)
         slider = RangeSlider(track, "limits", *span, valinit=image_limits(image))
         slider.on_changed(lambda limits, drawn=drawn: drawn.set_clim(*limits))
         fig.limit_sliders.append(slider)
+    shape = " x ".join(str(n) for n in images["PNR"].shape)
+    describe(fig, f"The correlation image and the PNR image, {shape} pixels.")
     return None if in_notebook() else fig

@@ -67,9 +67,10 @@ def cdn_reachable() -> bool:
 
 def _serves_script(url: str) -> bool:
     """Ask for a script's header; the log-in page of a public network isn't a script."""
-    request = urllib.request.Request(url, method="HEAD")
     try:
-        with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:
+        request = urllib.request.Request(url, method="HEAD")
+        # An opener of its own: the shared one keeps the proxies of the first request of this process.
+        with urllib.request.build_opener().open(request, timeout=_PATIENCE) as answer:
             return answer.status == 200 and "javascript" in answer.headers.get("Content-Type", "")
     except (OSError, ValueError, http.client.HTTPException):
         return False

@@ -10,9 +10,14 @@ from matplotlib.figure import Figure
 
 from .contours import image_limits, min_max_decimate
 
-__all__ = ["contour_still", "draw_component", "draw_outlines", "images_still"]
+__all__ = ["contour_still", "counted", "draw_component", "draw_outlines", "images_still"]
 
 _WIDTH = 11.0
+
+
+def counted(n: int, what: str) -> str:
+    """Word a number of things: '1 component', '3 components'."""
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def draw_outlines(
