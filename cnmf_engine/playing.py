@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,8 @@ logger = logging.getLogger("caiman")
 _BACKENDS = ("opencv", "embed_opencv", "notebook", "pyplot")
 # A notebook keeps every frame of an animation inside its file.
 _MOST_EMBEDDED = 100
+# Seconds in which a display has to answer.
+_LONGEST_ATTEMPT = 20
 
 
 def play_movie(
@@ -58,8 +62,9 @@ def play_movie(
     interpolation : int, optional
         An OpenCV constant for the magnification, ``cv2.INTER_LINEAR`` if not given.
     backend : {'opencv', 'embed_opencv', 'notebook', 'pyplot'}
-        ``'opencv'``: a window (key q closes it); without a display, or with an OpenCV that has no windows,
-        ``'notebook'`` is used inside a notebook and ``'pyplot'`` elsewhere. ``'embed_opencv'``: frames one
+        ``'opencv'``: a window (key q closes it). Inside a notebook ``'notebook'`` is used instead, because
+        the kernel may be on another computer than the screen; elsewhere, without a display or with an OpenCV
+        that has no windows, ``'pyplot'``. ``'embed_opencv'``: frames one
         after the other in the notebook. ``'notebook'``: an animation with controls, of at most 100 frames
         spread over the movie. ``'pyplot'``: a matplotlib animation.
     do_loop : bool
@@ -93,12 +98,12 @@ def play_movie(
         )
     show = _Frames(movie, gain, offset, (q_min, q_max), magnification, interpolation or cv2.INTER_LINEAR)
     show.border, show.text = bord_px or 0, plot_text
+    _check_border(show.border, np.shape(movie))
     rate = float(fr) if fr else float(getattr(movie, "fr", 30))
     if save_movie:
-        write_video(np.stack([show[index] for index in range(len(show))]), movie_name, rate, opencv_codec)
-    if backend == "opencv" and not _has_window():
-        backend = "notebook" if _in_notebook() else "pyplot"
-        logger.info("There is no display for a window: backend %r is used", backend)
+        write_video(show, movie_name, rate, opencv_codec)
+    if backend == "opencv":
+        backend = _backend_for_window()
     players = {"opencv": _window, "embed_opencv": _embedded, "notebook": _html, "pyplot": _pyplot}
     return players[backend](show, rate, do_loop)
 
@@ -130,6 +135,14 @@ class _Frames:
     def __len__(self) -> int:
         return len(self._frames)
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Frames, rows and columns as they are shown."""
+        return (len(self), *self[0].shape)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[index] for index in range(len(self)))
+
     def __getitem__(self, index: int) -> np.ndarray:
         import cv2
 
@@ -146,15 +159,39 @@ class _Frames:
         return image
 
 
+def _check_border(border: int, shape: tuple[int, ...]) -> None:
+    if not 0 <= 2 * border < min(shape[1:3]):
+        expected = f"a border of less than half of {shape[1]} x {shape[2]} pixels"
+        raise ParameterError(explain(expected, f"bord_px={border}", "choose a smaller one, 0 for none"))
+
+
+def _backend_for_window() -> str:
+    """Choose what shows the movie where a window was asked for."""
+    if _in_notebook():
+        backend = "notebook"
+    else:
+        backend = "opencv" if _has_window() else "pyplot"
+    if backend != "opencv":
+        logger.info("No window is opened here: backend %r is used", backend)
+    return backend
+
+
 def _has_window() -> bool:
     import cv2
 
     built_headless = "GUI:                           NONE" in cv2.getBuildInformation()
-    if built_headless or not hasattr(cv2, "imshow") or "google.colab" in sys.modules:
+    if built_headless or not hasattr(cv2, "imshow"):
         return False
     if sys.platform in ("win32", "darwin"):
         return not os.environ.get("SSH_CONNECTION")
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return False
+    # A display that doesn't answer ends the whole process, and with it all that was computed.
+    attempt = [sys.executable, "-c", "import cv2; cv2.namedWindow('x'); cv2.destroyAllWindows()"]
+    try:
+        return subprocess.run(attempt, capture_output=True, timeout=_LONGEST_ATTEMPT).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def _in_notebook() -> bool:

@@ -163,7 +163,8 @@ export default {
     }
 
     parts.image.style.width = `${model.get("width")}px`;
-    parts.image.style.height = `${model.get("height")}px`;
+    // The height is known before the first frame comes, and follows where the page is narrower.
+    parts.image.style.aspectRatio = `${model.get("width")} / ${model.get("height")}`;
     parts.image.style.imageRendering = model.get("sharp") ? "pixelated" : "auto";
     parts.time.max = Math.max(last, 1);
     for (const name of ["play", "back", "forward", "time", "loop", "speed"]) parts[name].disabled = last === 0;
