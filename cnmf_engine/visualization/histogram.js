@@ -1,6 +1,6 @@
 // Counts the pixels in view into the bars of the histogram, whenever the view changes.
-// image, bars: the two data sources; across, down: the ranges of the view, in pixels of the movie; column, row:
-// pixels of the movie in one of the image; low, step, n_bins: the bins.
+// image, bars: the two data sources; height: the range of the bars; across, down: the ranges of the view, in
+// pixels of the movie; column, row: pixels of the movie in one of the image; low, step, n_bins: the bins.
 const pixels = image.data.image[0], [n_rows, n_cols] = pixels.shape;
 
 // First and last pixel of the image in a range. Pixel centres are whole numbers, so edges lie at halves.
@@ -19,3 +19,4 @@ for (let r = top_row; r <= last_row; r++) {
   }
 }
 bars.data = {...Object.fromEntries(Object.entries(bars.data)), top: share};
+height.end = 1.05 * Math.max(...share);

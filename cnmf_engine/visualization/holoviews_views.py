@@ -137,6 +137,7 @@ class _HistogramLink:
         self.ranges: list[Any] = []
         self.image: Any = None
         self.bars: Any = None
+        self.height: Any = None
 
     def take_image(self, plot: Any, _element: Any) -> None:
         """Remember the pixels, and the ranges that zooming changes; dragging draws the box to zoom into."""
@@ -151,7 +152,7 @@ class _HistogramLink:
     def take_histogram(self, plot: Any, _element: Any) -> None:
         """Remember the columns that hold the bars."""
         plot.state.sizing_mode = None
-        self.bars = plot.handles["source"]
+        self.bars, self.height = plot.handles["source"], plot.state.y_range
         self._join()
 
     def _join(self) -> None:
@@ -160,8 +161,8 @@ class _HistogramLink:
         if self.image is None or self.bars is None:
             return
         args = {
-            "image": self.image, "bars": self.bars, "across": self.ranges[0], "down": self.ranges[1],
-            "column": self.column, "row": self.row, "low": float(self.edges[0]),
+            "image": self.image, "bars": self.bars, "height": self.height,
+            "across": self.ranges[0], "down": self.ranges[1], "column": self.column, "row": self.row, "low": float(self.edges[0]),
             "step": float(self.edges[1] - self.edges[0]), "n_bins": len(self.edges) - 1,
         }  # fmt: skip
         follow = CustomJS(args=args, code=script("histogram.js"))
