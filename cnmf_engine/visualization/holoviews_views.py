@@ -163,7 +163,8 @@ class _HistogramLink:
         args = {
             "image": self.image, "bars": self.bars, "height": self.height,
             "across": self.ranges[0], "down": self.ranges[1], "column": self.column, "row": self.row,
-            "low": float(self.edges[0]), "step": float(self.edges[1] - self.edges[0]), "n_bins": len(self.edges) - 1,
+            "low": float(self.edges[0]), "step": float(self.edges[1] - self.edges[0]),
+            "n_bins": len(self.edges) - 1,
         }  # fmt: skip
         follow = CustomJS(args=args, code=script("histogram.js"))
         for axis in self.ranges:
