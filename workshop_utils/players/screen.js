@@ -93,6 +93,9 @@ export default {
         parts.busy.textContent = content.error;
         return;
       }
+      // A kernel that was busy must not make the movie leap to its end.
+      const now = performance.now();
+      if (start !== null && now - asked > PATIENCE) start = { frame: content.frame, time: now };
       const old = address;
       address = URL.createObjectURL(new Blob([buffers[0]], { type: "image/jpeg" }));
       parts.image.onload = parts.image.onerror = () => {
