@@ -4,6 +4,7 @@ RESULTS ?= results
 ARGS ?=
 
 VENV := .venv
+COLAB := .venv-colab
 BIN := $(VENV)/bin
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
@@ -19,7 +20,7 @@ help: ## show this list
 run: $(VENV)/.run ## run all lessons on the demo movie (MOVIE=, RESULTS=, ARGS=) and print the report's path
 	@$(BIN)/workshop run --movie "$(MOVIE)" --results "$(RESULTS)" $(ARGS)
 
-test: $(VENV)/.test check ## style, notebooks in sync, all tests, every cell of every notebook
+test: $(VENV)/.test $(COLAB)/.made check ## style, notebooks in sync, all tests in two front ends, every cell
 	$(BIN)/python -m pytest
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	echo "$(BIN)/python -m pytest --nbval-lax --nbval-current-env notebooks/*.ipynb" && \
@@ -39,7 +40,7 @@ bench: $(VENV)/.test ## measure the whole run and each stage, with memory
 
 clean: ## delete what runs and tests leave; the environment stays
 	rm -rf results build dist .pytest_cache .ruff_cache benchmarks/out
-	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './$(VENV)/*' -not -path './$(COLAB)/*' -prune -exec rm -rf {} +
 
 $(VENV)/.made:
 	@if ! $(or $(PYTHON),false) $(NEW_ENOUGH) >/dev/null 2>&1; then \
@@ -61,3 +62,9 @@ $(VENV)/.test: pyproject.toml | $(VENV)/.made
 	@echo "Installing what the tests need into $(VENV) (a minute or two, once)"
 	@$(PIP) --editable '.[test]'
 	@touch $@ $(VENV)/.run
+
+# The browser tests run in two front ends: today's from .venv, and Colab's old one from here.
+$(COLAB)/.made: pyproject.toml tests/colab/constraints.txt tools/colab_env.py | $(VENV)/.made
+	@echo "Installing Colab's package versions into $(COLAB) (a minute or two, once)"
+	@$(BIN)/python tools/colab_env.py $(COLAB)
+	@touch $@

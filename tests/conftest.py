@@ -1,4 +1,4 @@
-"""Small seeded inputs that several test files share."""
+"""Small seeded inputs that several test files share, and one run of all lessons."""
 
 from __future__ import annotations
 
@@ -7,6 +7,23 @@ import numpy as np
 import pytest
 
 matplotlib.use("Agg")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--screenshots", metavar="FOLDER", help="keep a picture of each widget that the browser tests use"
+    )
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory):
+    """Run all lessons on the demo movie; give the session they leave. Copy its folder before changing it."""
+    pytest.importorskip("papermill", reason="papermill runs the notebooks")
+    from workshop_utils import runner, session
+
+    folder = tmp_path_factory.mktemp("demo") / "results"
+    runner.run("demo", folder)
+    return session.start(folder, "demo")
 
 
 @pytest.fixture

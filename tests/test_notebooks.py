@@ -36,14 +36,6 @@ EVENTS = (60, 145, 230)
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    """Run all lessons on the demo movie; give the session they leave."""
-    folder = tmp_path_factory.mktemp("demo") / "results"
-    runner.run("demo", folder)
-    return session.start(folder, "demo")
-
-
-@pytest.fixture(scope="module")
 def own_movie(tmp_path_factory):
     """Write a short movie without a truth: one cell, a glow and noise."""
     rng = np.random.default_rng(7)
