@@ -173,6 +173,15 @@ function draw_crop(k) {
   set_range(parts.crop_plot.y_range, top + side - 0.5, top - 0.5);
 }
 
+function facts_of(k) {
+  const state = table.status[k], mark = ["", "\u2713 ", "\u2717 "][state];
+  const rows = Object.entries(table.facts).map(
+    ([name, words]) => `<tr><th scope="row">${name}</th><td>${words[k]}</td></tr>`);
+  return `<div class="cw-facts-text"><b class="cw-number">Component ${k}</b> `
+    + `<span class="cw-state">${mark}${table.states[state]}</span><table>${rows.join("")}</table>`
+    + "<small>Numbers as in the estimates, counted from 0.</small></div>";
+}
+
 function select(k, list) {
   const place = list.indexOf(k), n = list.length;
   parts.state.data = {selected: k === null ? [] : [k]};
@@ -183,7 +192,7 @@ function select(k, list) {
     + (k === null ? "" : `; this is number ${place + 1} in the list`);
   parts.facts.text = k === null
     ? "<div class='cw-facts-text'>No component passes the filters: show all, or empty the boxes.</div>"
-    : table.facts[k];
+    : facts_of(k);
   const line = k === null ? NOTHING : as_line(k);
   parts.highlight.data = {xs: [line.x], ys: [line.y]};
   draw_crop(k);

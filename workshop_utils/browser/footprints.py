@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-__all__ = ["Crops", "Outlines", "footprint_sizes", "pack_crops", "pack_outlines"]
+__all__ = ["Crops", "Outlines", "footprint_sizes", "pack_crops", "pack_outlines", "shrunk"]
 
 _MARGIN = 6
 _SMALLEST, _LARGEST = 24, 96
@@ -149,3 +149,27 @@ def footprint_sizes(A: sp.csc_matrix, thr: float) -> np.ndarray:
     """
     parts = (A.data[a:b] for a, b in zip(A.indptr[:-1], A.indptr[1:]))
     return np.array([np.count_nonzero(v > max(thr * v.max(initial=0.0), 0.0)) for v in parts], dtype=int)
+
+
+def shrunk(image: np.ndarray, most: int) -> np.ndarray:
+    """
+    Average an image over squares of pixels until its sides are no longer than this.
+
+    Parameters
+    ----------
+    image : ndarray of shape (d1, d2), float32
+        Image, finite.
+    most : int
+        Pixels.
+
+    Returns
+    -------
+    ndarray of shape (ceil(d1 / n), ceil(d2 / n)), float32
+        Means of n x n pixels; the image itself if it is small enough.
+    """
+    n = -(-max(image.shape) // most)
+    if n == 1:
+        return image
+    padded = np.pad(image, [(0, -side % n) for side in image.shape], mode="edge")
+    rows, cols = (side // n for side in padded.shape)
+    return padded.reshape(rows, n, cols, n).mean(axis=(1, 3))

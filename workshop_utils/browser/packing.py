@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import gzip
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-__all__ = ["LEVELS", "MISSING", "PackedTraces", "bin_width", "binned", "pack_traces", "packed_bytes"]
+__all__ = [
+    "LEVELS",
+    "MISSING",
+    "PackedTraces",
+    "bin_width",
+    "binned",
+    "binned_frames",
+    "compressed_bytes",
+    "pack_traces",
+]
 
 #: Steps between the lowest and the highest value of a trace: five a pixel in the tallest plot of the page.
 LEVELS = 1022
@@ -15,6 +24,10 @@ LEVELS = 1022
 MISSING = 1023
 #: Bokeh compresses arrays at this level before it writes them as base64.
 _GZIP_LEVEL = 2
+#: Traces, spread evenly over all, that tell how well all of them compress.
+_SAMPLE = 16
+#: Bins of a trace below which its shape would get lost, whatever the page takes.
+_FEWEST_BINS = 400
 
 
 @dataclass(frozen=True)
@@ -120,28 +133,9 @@ def binned_frames(n_frames: int, width: int) -> np.ndarray:
     return np.minimum(frames, n_frames - 1).astype(np.int32)
 
 
-def packed_bytes(traces: PackedTraces, sample: int = 16) -> int:
-    """
-    Estimate what traces take in a page, compressed and as base64, from some of them.
-
-    Parameters
-    ----------
-    traces : PackedTraces
-        Traces.
-    sample : int
-        Traces to compress, spread evenly over all.
-
-    Returns
-    -------
-    int
-        Bytes.
-    """
-    n_traces = len(traces.low)
-    if n_traces == 0:
-        return 0
-    taken = np.unique(np.linspace(0, n_traces - 1, min(sample, n_traces)).astype(int))
-    zipped = sum(len(gzip.compress(part[taken].tobytes(), _GZIP_LEVEL)) for part in (traces.low, traces.high))
-    return int(zipped * n_traces / taken.size * 4 / 3)
+def compressed_bytes(*arrays: np.ndarray) -> float:
+    """Count what arrays take in a page, compressed and as base64."""
+    return 4 / 3 * sum(len(gzip.compress(array.tobytes(), _GZIP_LEVEL)) for array in arrays)
 
 
 def bin_width(kinds: list[PackedTraces], n_frames: int, budget: float | None) -> int:
@@ -155,16 +149,23 @@ def bin_width(kinds: list[PackedTraces], n_frames: int, budget: float | None) ->
     n_frames : int
         Frames of the recording.
     budget : float or None
-        Bytes that the traces may take; None for as many as they need.
+        Bytes that the traces may take; None for as many as they need. Some 400 bins are always left.
 
     Returns
     -------
     int
         Frames in a bin; 1 if every frame is kept.
     """
-    if budget is None:
+    n_traces = len(kinds[0].low)
+    if budget is None or n_traces == 0:
         return 1
+    taken = np.unique(np.linspace(0, n_traces - 1, min(_SAMPLE, n_traces)).astype(int))
+    samples = [replace(k, low=k.low[taken], high=k.high[taken]) for k in kinds]
+    allowed = budget * taken.size / n_traces
     width = 1
-    while width < n_frames and sum(packed_bytes(binned(kind, width)) for kind in kinds) > budget:
+    while n_frames / width > _FEWEST_BINS:
+        thinned = [binned(sample, width) for sample in samples]
+        if compressed_bytes(*(part for packed in thinned for part in (packed.low, packed.high))) <= allowed:
+            break
         width = 4 if width == 1 else 2 * width
     return width

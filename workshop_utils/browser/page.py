@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from workshop_utils.browser.packing import bin_width, binned, binned_frames
+from workshop_utils.browser.footprints import shrunk
+from workshop_utils.browser.packing import bin_width, binned, binned_frames, compressed_bytes
 from workshop_utils.browser.table import STATUSES, ComponentTable
 from workshop_utils.browser.views import crop_plot, map_plot, trace_plots
 
 __all__ = ["browser_page", "page_title"]
 
 _WIDTH = 960
+#: Pixels on a side that are enough for an image in a notebook, more than the screen has for it.
+_IMAGE_SIDE = 640
 _NOTHING = (
     "There are no components to show. Lower <code>min_corr</code> and <code>min_pnr</code> and fit again, "
     "or check that <code>gSig</code> is about the half width of a cell."
@@ -52,7 +55,7 @@ def browser_page(
     sort_by : str
         Key of `table.orders`, the order of the list at first.
     budget : float, optional
-        Bytes that the traces may take in the page; default as many as they need.
+        Bytes that the data may take in the page; default as many as they need.
 
     Returns
     -------
@@ -95,7 +98,12 @@ def browser_page(
 
 
 def _within(table: ComponentTable, budget: float | None) -> tuple[ComponentTable, np.ndarray, int]:
-    """Reduce the traces to a budget; give the table, the frames of its samples and the frames in a bin."""
+    """Reduce the page to a budget; give the table, the frames of its samples and the frames in a bin."""
+    if budget is not None:
+        table = replace(table, image=shrunk(table.image, _IMAGE_SIDE))
+        budget -= table.image.size * 4 / 3 + compressed_bytes(
+            table.crops.pictures, table.outlines.x, table.outlines.y
+        )
     width = bin_width(list(table.traces.values()), table.n_frames, budget)
     frames = binned_frames(table.n_frames, width)
     return replace(table, traces={k: binned(v, width) for k, v in table.traces.items()}), frames, width
@@ -157,6 +165,7 @@ def _in_script(table: ComponentTable, frames: np.ndarray) -> dict[str, Any]:
         "snr": table.snr,
         "r": table.r,
         "size": table.size.astype(np.int32),
+        "states": list(STATUSES),
         "facts": table.facts,
         "orders": table.orders,
         "outline_x": table.outlines.x,

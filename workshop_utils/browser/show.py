@@ -32,7 +32,7 @@ def component_browser(
     show: str = "all",
     sort_by: str = "number",
     thr: float = 0.3,
-    budget_mb: float | None = 4.0,
+    budget_mb: float | None = 1.6,
 ) -> ComponentBrowser:
     """
     Browse components: outlines to click, footprint, traces, spikes and metrics of the selected one.
@@ -56,8 +56,9 @@ def component_browser(
     thr : float
         Outlines at this fraction of a footprint's maximum.
     budget_mb : float or None
-        Megabytes that the traces may take in the notebook. Longer ones are shown there by the smallest and
-        largest value of every few frames; `save` keeps every frame. None keeps them all in the notebook too.
+        Megabytes that the data may take in the notebook. Longer traces are shown there by the smallest and
+        largest value of every few frames; `save` keeps every frame. None keeps all in the notebook too, but
+        Jupyter's server drops outputs of more than 3 MB, and BokehJS takes 0.8 MB of them.
 
     Returns
     -------
@@ -75,7 +76,7 @@ def component_browser(
     _check_choice("sort_by", sort_by, tuple(_SORTS))
     if budget_mb is not None and not budget_mb > 0:
         raise ParameterError(
-            explain("budget_mb above 0, or None", f"budget_mb={budget_mb}", "leave it out for 4 MB")
+            explain("budget_mb above 0, or None", f"budget_mb={budget_mb}", "leave it out for 1.6 MB")
         )
     table = component_table(estimates, image, fr, thr)
     order = _SORTS[sort_by]
@@ -131,7 +132,7 @@ class ComponentBrowser:
         Returns
         -------
         bokeh.models.LayoutDOM
-            A new one with each call, with traces within `budget_mb`.
+            A new one with each call, with data within `budget_mb`.
         """
         return self._layout(self._budget_mb)
 
@@ -152,7 +153,7 @@ class ComponentBrowser:
         resources : {'inline', 'cdn'}
             Where the page takes BokehJS from: itself, or the internet, which makes it 2 MB smaller.
         budget_mb : float, optional
-            Megabytes that the traces may take; default every frame.
+            Megabytes that the data may take; default every frame and every pixel.
 
         Returns
         -------
@@ -192,6 +193,6 @@ class ComponentBrowser:
 
             display(self.still())
             return
-        from cnmf_engine.visualization._common import show_or_return
+        from cnmf_engine.visualization.showing import show_or_return
 
-        show_or_return(self.layout())
+        show_or_return(self.layout(), f"Component browser, {page_title(self.table)}")

@@ -45,8 +45,8 @@ class ComponentTable:
         Outlines of all footprints.
     crops : Crops
         Window of the image around each footprint.
-    facts : list of str
-        What is known about each component, as HTML.
+    facts : dict of str to list of str
+        What is known about each component, in words.
     orders : dict of str to ndarray of int
         Component numbers in each order the list can have.
     """
@@ -62,7 +62,7 @@ class ComponentTable:
     traces: dict[str, PackedTraces]
     outlines: Outlines
     crops: Crops
-    facts: list[str]
+    facts: dict[str, list[str]]
     orders: dict[str, np.ndarray]
 
     @property
@@ -131,7 +131,7 @@ def component_table(
         traces=kinds,
         outlines=pack_outlines(found, dims),
         crops=pack_crops(A, dims, found),
-        facts=_facts(status, known, size, centres, dims, C, fr),
+        facts=_facts(known, size, centres, dims, C, fr),
         orders=sort_orders(known["SNR"], known["r"], size, peak),
     )
 
@@ -262,29 +262,25 @@ def place_in_words(row: float, col: float, dims: tuple[int, int]) -> str:
 
 
 def _facts(
-    status: np.ndarray,
     known: dict[str, np.ndarray | None],
     size: np.ndarray,
     centres: np.ndarray,
     dims: tuple[int, int],
     C: np.ndarray,
     fr: float | None,
-) -> list[str]:
+) -> dict[str, list[str]]:
     """Word what is known about each component."""
-    texts = []
-    for k, state in enumerate(status):
-        rows = {name: "not measured" if v is None else f"{v[k]:.2f}" for name, v in known.items()}
-        rows["size"] = f"{size[k]} px"
-        rows["place"] = place_in_words(*centres[k], dims)
-        rows["highest"] = _peak_in_words(C[k], fr)
-        lines = "".join(f"<tr><th scope='row'>{name}</th><td>{text}</td></tr>" for name, text in rows.items())
-        mark = ("", "&#10003; ", "&#10007; ")[state]
-        texts.append(
-            f"<div class='cw-facts-text'><b class='cw-number'>Component {k}</b> "
-            f"<span class='cw-state cw-state-{state}'>{mark}{STATUSES[state]}</span>"
-            f"<table>{lines}</table><small>Numbers as in the estimates, counted from 0.</small></div>"
-        )
-    return texts
+    facts = {name: [_metric_in_words(value) for value in values] for name, values in known.items()
+             if values is not None}  # fmt: skip
+    facts |= {name: ["not measured"] * len(C) for name in known if name not in facts}
+    facts["size"] = [f"{pixels} px" for pixels in size]
+    facts["place"] = [place_in_words(row, col, dims) for row, col in centres]
+    facts["highest"] = [_peak_in_words(trace, fr) for trace in C]
+    return facts
+
+
+def _metric_in_words(value: float) -> str:
+    return f"{value:.2f}" if np.isfinite(value) else "not measured"
 
 
 def _peak_in_words(trace: np.ndarray, fr: float | None) -> str:

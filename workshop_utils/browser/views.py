@@ -45,7 +45,8 @@ def map_plot(table: ComponentTable) -> dict[str, Any]:
     low, high = limits(table.image, 20, 99.8)
     high += 0.35 * (high - low)  # lines stand out from an image that never gets white
     codes = np.rint(255 * ((table.image - low) / (high - low)).clip(0, 1)).astype(np.uint8)
-    plot.image([codes], x=-0.5, y=-0.5, dw=n_cols, dh=n_rows, name="image",
+    pixel = -(-max(table.dims) // max(codes.shape))  # an image's pixels are larger once it is shrunk
+    plot.image([codes], x=-0.5, y=-0.5, dw=pixel * codes.shape[1], dh=pixel * codes.shape[0], name="image",
                color_mapper=LinearColorMapper(_palette("gray"), low=0, high=255))  # fmt: skip
     sources, entries = [], []
     for state in np.unique(table.status).tolist():
