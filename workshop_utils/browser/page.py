@@ -195,7 +195,8 @@ def _connect(parts: dict[str, Any], table: dict[str, Any], ident: str) -> None:
         )
 
     parts["map"].js_on_change("inner_width", run("start"))  # set when the page has been laid out
-    parts["map"].js_on_event(Tap, run("click", ", x: cb_obj.x, y: cb_obj.y"))
+    for kind in (Tap, DoubleTap):  # two clicks on two cells in quick succession count as a double one
+        parts["map"].js_on_event(kind, run("click", ", x: cb_obj.x, y: cb_obj.y"))
     parts["trace_plot"].js_on_event(DoubleTap, run("whole"))
     parts["trace_plot"].js_on_change("inner_width", run("zoom"))
     parts["trace_plot"].x_range.js_on_change("start", run("zoom"))
