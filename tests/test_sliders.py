@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import threading
+import time
 from types import SimpleNamespace
 
 import cv2
@@ -13,6 +15,7 @@ import scipy.sparse as sp
 from cnmf_engine.errors import InputError
 from cnmf_engine.params import CNMFParams
 from workshop_utils import sliders
+from workshop_utils.live import LivePlot
 from workshop_utils.truth import Truth
 
 D1, D2, K, T = 44, 56, 6, 100
@@ -66,6 +69,17 @@ class Session:
     def save_params(self, opts):
         self.saved.append((opts.init["min_corr"], opts.quality["min_SNR"]))
         return "params.json"
+
+
+def part(widget, name):
+    """Find the widget with a DOM class, and a button by its words."""
+    for child in widget.children:
+        if name in child._dom_classes or getattr(child, "description", None) == name:
+            return child
+        found = part(child, name) if hasattr(child, "children") else None
+        if found is not None:
+            return found
+    return None
 
 
 def decide(snr, r, *, min_SNR, rval_thr, SNR_lowest, rval_lowest):
@@ -135,22 +149,28 @@ def test_images_of_different_size_are_refused():
 def test_tuner_writes_what_the_sliders_show(summary, truth, opts, live):
     session = Session()
     tuner = sliders.corr_pnr_tuner(None, *summary, opts, session, truth)
-    controls = {slider.description: slider for slider in tuner.widget.children[0].children}
-    assert controls["min_corr"].value == 0.8 and controls["min_pnr"].value == 10
-    before = tuner.widget.children[2].value
-    controls["min_corr"].value, controls["min_pnr"].value = 0.6, 14.5
-    assert tuner.widget.children[2].value != before
-    assert "detectable cells" in tuner.widget.children[1].value
-    code = "opts.change_params({&#x27;init&#x27;: {&#x27;gSig&#x27;: (3, 3), &#x27;gSiz&#x27;: (7, 7), "
-    assert (
-        code in tuner.widget.children[3].value
-        and "&#x27;min_corr&#x27;: 0.6" in tuner.widget.children[3].value
-    )
-    button = tuner.widget.children[4].children[0]
-    button.click()
+    assert part(tuner.widget, "min_corr").value == 0.8 and part(tuner.widget, "min_pnr").value == 10
+    before = part(tuner.widget, "cw-count").value
+    part(tuner.widget, "min_corr").value, part(tuner.widget, "min_pnr").value = 0.6, 14.5
+    count, code = part(tuner.widget, "cw-count").value, part(tuner.widget, "cw-code").value
+    assert count != before and "detectable cells" in count
+    assert "opts.change_params({'init': {'gSig': (3, 3), 'gSiz': (7, 7), 'min_corr': 0.6" in code
+    part(tuner.widget, "Use these values").click()
     assert (opts.init["min_corr"], opts.init["min_pnr"]) == (0.6, 14.5)
     assert tuple(opts.init["gSiz"]) == (7, 7) and session.saved == [(0.6, 3)]
-    assert "params.json" in tuner.widget.children[5].value
+    assert "params.json" in part(tuner.widget, "cw-status").value
+
+
+def test_plot_is_told_only_what_moved_thresholds_change(summary, truth, opts, live):
+    tuner = sliders.corr_pnr_tuner(None, *summary, opts, truth=truth)
+    plot = next(child for child in tuner.widget.children if isinstance(child, LivePlot))
+    pictures = plot.state("pictures")
+    part(tuner.widget, "min_pnr").value = 24
+    assert plot.state("min_pnr_line") == {"location": 24}
+    assert plot.state("pictures") == pictures
+    x = np.frombuffer(plot.state("hits")["data"]["x"]["bytes"], "f4")
+    assert len(x) == len(tuner.view().score.hits) < K
+    np.testing.assert_allclose(x, truth.centers[tuner.view().score.hits][:, 1], rtol=1e-6)
 
 
 def test_line_of_code_does_the_same_as_the_button(summary, opts, live):
@@ -168,12 +188,48 @@ def test_another_width_is_worked_out_once(summary, opts, live):
         return summary[0] * 0.5, summary[1]
 
     tuner = sliders.corr_pnr_tuner("movie", *summary, opts, compute=compute)
-    width = tuner.widget.children[0].children[0]
     for value in (6, 3, 6, 4.5):
-        width.value = value
+        part(tuner.widget, "gSig (px)").value = value
+        tuner.wait(10)
     assert calls == [("movie", 6, False), ("movie", 4.5, False)]
     assert tuner.changes()["init"]["gSig"] == (4.5, 4.5) and tuner.changes()["init"]["gSiz"] == (10, 10)
     np.testing.assert_allclose(tuner.images()[0], summary[0] * 0.5)
+
+
+def test_sliders_stay_usable_while_another_width_is_worked_out(summary, truth, opts, live):
+    begun, begin, calls = threading.Event(), threading.Event(), []
+
+    def compute(images, gSig, swap_dim):
+        calls.append(gSig)
+        begun.set()
+        assert begin.wait(20)
+        return summary[0] * 0.5, summary[1]
+
+    tuner = sliders.corr_pnr_tuner("movie", *summary, opts, truth=truth, compute=compute)
+    part(tuner.widget, "gSig (px)").value = 5
+    assert begun.wait(20)
+    part(tuner.widget, "gSig (px)").value = 6
+    part(tuner.widget, "gSig (px)").value = 7
+    assert "filtering the movie with gSig 7" in part(tuner.widget, "cw-busy").value
+    before = part(tuner.widget, "cw-count").value
+    part(tuner.widget, "min_pnr").value = 24
+    assert part(tuner.widget, "cw-count").value != before
+    begin.set()
+    tuner.wait(20)
+    assert calls == [5, 7] and part(tuner.widget, "cw-busy").value == ""
+    # The images became half as bright; the range still holds the threshold that was chosen.
+    assert part(tuner.widget, "min_corr").max == pytest.approx(0.8)
+
+
+def test_width_that_fails_is_explained_and_taken_back(summary, opts, live):
+    def compute(images, gSig, swap_dim):
+        raise InputError("the movie is gone")
+
+    tuner = sliders.corr_pnr_tuner("movie", *summary, opts, compute=compute)
+    part(tuner.widget, "gSig (px)").value = 5
+    tuner.wait(20)
+    assert "the movie is gone" in part(tuner.widget, "cw-status").value
+    assert tuner.gSig == part(tuner.widget, "gSig (px)").value == 3
 
 
 def test_width_uses_the_engines_summary_images(opts, live, monkeypatch):
@@ -181,18 +237,40 @@ def test_width_uses_the_engines_summary_images(opts, live, monkeypatch):
     rng = np.random.default_rng(0)
     images = rng.normal(10, 1, (60, 30, 32)).astype(np.float32)
     tuner = sliders.corr_pnr_tuner(images, np.ones((30, 32)), np.ones((30, 32)), opts)
-    tuner.widget.children[0].children[0].value = 2
+    part(tuner.widget, "gSig (px)").value = 2
+    tuner.wait(60)
     cn, pnr = tuner.images()
     assert cn.shape == (30, 32) and 0 < pnr.mean() < 10
 
 
 def test_suggest_button_moves_the_sliders(summary, opts, live):
     tuner = sliders.corr_pnr_tuner(None, *summary, opts)
-    tuner.widget.children[4].children[1].click()
+    part(tuner.widget, "Suggested start").click()
     suggested = sliders.suggest_thresholds(*summary)
     assert tuner.min_corr == pytest.approx(suggested.min_corr) and tuner.min_pnr == pytest.approx(
         suggested.min_pnr
     )
+
+
+def test_move_that_the_press_of_a_button_overtook_counts(summary, opts, live, monkeypatch):
+    tuner = sliders.corr_pnr_tuner(None, *summary, opts)
+    part(tuner.widget, "Use these values").click()
+    part(tuner.widget, "min_pnr").value = 14
+    assert opts.init["min_pnr"] == 14
+    part(tuner.widget, "Suggested start").click()
+    part(tuner.widget, "min_pnr").value = 20
+    suggested = sliders.suggest_thresholds(*summary).min_pnr
+    assert tuner.min_pnr == part(tuner.widget, "min_pnr").value == pytest.approx(suggested)
+
+
+def test_move_after_a_press_is_not_written(summary, opts, live, monkeypatch):
+    tuner = sliders.corr_pnr_tuner(None, *summary, opts)
+    part(tuner.widget, "Use these values").click()
+    part(tuner.widget, "Suggested start").click()
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 5)
+    part(tuner.widget, "min_pnr").value = 20
+    assert tuner.min_pnr == 20 and opts.init["min_pnr"] == 10
 
 
 def test_headless_tuner_leaves_a_figure_of_the_chosen_values(summary, truth, opts, monkeypatch):
@@ -248,13 +326,13 @@ def test_explorer_follows_its_sliders_and_writes_its_decision(estimates, opts, t
     session = Session()
     session.truth = truth
     explorer = sliders.evaluation_explorer(estimates, opts, summary[0], session, decide=decide)
-    snr, r = explorer.widget.children[0].children
+    snr, r = part(explorer.widget, "min_SNR"), part(explorer.widget, "rval_thr")
     assert (snr.value, r.value) == (3, 0.85)
-    assert "4 of 6 components accepted" in explorer.widget.children[1].value
+    assert "4 of 6 components accepted" in part(explorer.widget, "cw-count").value
     snr.value = 5
-    assert "3 of 6 components accepted" in explorer.widget.children[1].value
+    assert "3 of 6 components accepted" in part(explorer.widget, "cw-count").value
     r.value = 1.0
-    explorer.widget.children[4].children[0].click()
+    part(explorer.widget, "Use these values").click()
     assert estimates.idx_components.tolist() == [0, 5]
     assert estimates.idx_components_bad.tolist() == [1, 2, 3, 4]
     assert (opts.quality["min_SNR"], opts.quality["rval_thr"]) == (5, 1.0)
@@ -264,8 +342,9 @@ def test_explorer_follows_its_sliders_and_writes_its_decision(estimates, opts, t
 def test_value_that_the_parameters_refuse_is_explained_below_the_button(estimates, opts, live):
     explorer = sliders.evaluation_explorer(estimates, opts, decide=decide)
     explorer.rval_thr = 1.5
-    explorer.widget.children[4].children[0].click()
-    assert "rval_thr = 1.5" in explorer.widget.children[5].value and estimates.idx_components is None
+    part(explorer.widget, "Use these values").click()
+    assert "rval_thr = 1.5" in part(explorer.widget, "cw-status").value
+    assert estimates.idx_components is None
 
 
 @pytest.mark.parametrize("n", [0, 1])
@@ -274,7 +353,7 @@ def test_explorer_of_none_and_one_component(estimates, opts, live, n):
         A=estimates.A[:, :n], dims=(D1, D2), SNR_comp=estimates.SNR_comp[:n], r_values=estimates.r_values[:n]
     )
     explorer = sliders.evaluation_explorer(few, opts, decide=decide)
-    assert f"{n} of {n} components accepted" in explorer.widget.children[1].value
+    assert f"{n} of {n} components accepted" in part(explorer.widget, "cw-count").value
 
 
 def test_headless_explorer_leaves_a_figure(estimates, opts, summary, monkeypatch):

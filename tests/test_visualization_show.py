@@ -94,7 +94,7 @@ def server():
     ("path", "answer"), [("/js", True), ("/html", False), ("/404", False), ("/slow", False)]
 )
 def test_only_a_server_that_gives_the_script_in_time_counts(server, monkeypatch, path, answer):
-    monkeypatch.setattr(resources, "_url", lambda *_: server + path)
+    monkeypatch.setattr(resources, "address_of", lambda *_: server + path)
     monkeypatch.setattr(resources, "_PATIENCE", 0.5)
     resources.cdn_reachable.cache_clear()
     try:

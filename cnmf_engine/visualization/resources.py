@@ -18,7 +18,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bokeh.resources import Resources
 
-__all__ = ["CORE", "WIDGETS", "bokeh_resources", "cdn_reachable", "components_of", "page_html", "script"]
+__all__ = [
+    "CORE",
+    "WIDGETS",
+    "address_of",
+    "bokeh_resources",
+    "cdn_reachable",
+    "components_of",
+    "installed_script",
+    "page_html",
+    "script",
+]
 
 #: The parts of BokehJS that plots need, and what sliders and texts need in addition.
 CORE, WIDGETS = "bokeh", "bokeh-widgets"
@@ -56,7 +66,7 @@ def cdn_reachable() -> bool:
     """Say whether BokehJS's public server can be reached; asked once a process, for at most a second."""
     from bokeh.resources import Resources
 
-    url = _url(Resources(mode="cdn", components=[CORE]), CORE)
+    url = address_of(Resources(mode="cdn", components=[CORE]), CORE)
     answers: list[bool] = []
     # A look-up of a name can't be given a time limit, so it is left behind in a thread of its own.
     asking = threading.Thread(target=lambda: answers.append(_serves_script(url)), daemon=True)
@@ -129,10 +139,10 @@ def _libraries(resources: Resources) -> list[dict[str, str]]:
     """List the parts of BokehJS in the order in which they are loaded."""
     if resources.mode == "inline":
         return [{"name": name, "packed": _packed(name)} for name in resources.components]
-    return [{"name": name, "url": _url(resources, name)} for name in resources.components]
+    return [{"name": name, "url": address_of(resources, name)} for name in resources.components]
 
 
-def _url(resources: Resources, component: str) -> str:
+def address_of(resources: Resources, component: str) -> str:
     """Find a part of BokehJS among the files of a page; panel adds its own to each once it is imported."""
     name = re.compile(rf"/{re.escape(component)}(-\d[^/]*?)?(\.min)?\.js(\?.*)?$")
     return next(url for url in resources.js_files if name.search(url))
@@ -141,5 +151,9 @@ def _url(resources: Resources, component: str) -> str:
 @functools.cache
 def _packed(component: str) -> str:
     """Compress a part of BokehJS out of the bokeh package."""
-    code = importlib.resources.files("bokeh").joinpath(f"server/static/js/{component}.min.js").read_bytes()
-    return base64.b64encode(gzip.compress(code, mtime=0)).decode("ascii")
+    return base64.b64encode(gzip.compress(installed_script(component), mtime=0)).decode("ascii")
+
+
+def installed_script(component: str) -> bytes:
+    """Read a part of BokehJS out of the bokeh package."""
+    return importlib.resources.files("bokeh").joinpath(f"server/static/js/{component}.min.js").read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from typing import Any
 
@@ -89,45 +90,57 @@ class EvaluationExplorer(SliderPanel):
         """
         done, view = super().apply(), self.view()
         self.estimates.idx_components, self.estimates.idx_components_bad = view.accepted, view.rejected
-        return f"{view.summary}. {done}"
+        return done
 
     def _make_controls(self) -> None:
         import ipywidgets as widgets
+
+        from workshop_utils.sliders.explorer_plot import explorer_plot
 
         finite = self._snr[np.isfinite(self._snr)]
         top = max(10.0, 2 * self.min_SNR, float(np.ceil(np.percentile(finite, 98))) if finite.size else 0.0)
         lowest = float(np.nanmin(self._r, initial=0.0))
         bottom = max(-1.0, min(self.rval_thr, float(np.floor(10 * lowest) / 10)))
-        style = {"continuous_update": False, "layout": widgets.Layout(width="400px")}
-        sliders = {
+        slider = {"layout": widgets.Layout(width="440px"), "style": {"description_width": "70px"}}
+        self._sliders = {
             "min_SNR": widgets.FloatSlider(
-                value=self.min_SNR,
-                min=0,
-                max=top,
-                step=0.1,
-                description="min_SNR",
-                readout_format=".1f",
-                **style,
+                value=self.min_SNR, min=0, max=top, step=0.1, description="min_SNR", readout_format=".1f",
+                **slider,
             ),
             "rval_thr": widgets.FloatSlider(
-                value=self.rval_thr,
-                min=bottom,
-                max=1.0,
-                step=0.01,
-                description="rval_thr",
-                readout_format=".2f",
-                **style,
+                value=self.rval_thr, min=bottom, max=1.0, step=0.01, description="rval_thr",
+                readout_format=".2f", **slider,
             ),
-        }
-        for name, slider in sliders.items():
-            slider.observe(lambda change, name=name: self._move(name, change["new"]), "value")
-        self.build(list(sliders.values()))
-        self._sliders = sliders
+        }  # fmt: skip
+        real = None if self._cells is None else self._cells >= 0
+        self._plot, self._least_snr = explorer_plot(
+            self._snr, self._r, self._outlines, self._picture, real, self.min_SNR, self.rval_thr
+        )
+        self.build("cw-explorer", list(self._sliders.values()), self._plot)
+        self._draw()
+        for name, control in self._sliders.items():
+            control.observe(lambda change, name=name: self._move(name, change["new"]), "value")
 
     def _move(self, name: str, value: float) -> None:
         """Follow a slider."""
-        setattr(self, name, float(value))
-        self.refresh()
+        with self.lock:
+            setattr(self, name, float(value))
+            self._draw()
+            self.write_late()
+
+    def _draw(self) -> None:
+        """Show what the current thresholds decide."""
+        from workshop_utils.sliders.explorer_plot import LEGEND, decision_changes
+
+        view = self.view()
+        changes = decision_changes(
+            self.min_SNR, self.rval_thr, view.accepted, len(self._snr), self._least_snr
+        )
+        self._plot.update(**changes)
+        # Without a truth nothing is crossed out.
+        legend = LEGEND if self._cells is not None else LEGEND.rpartition(" &emsp; ")[0]
+        self.show_words(f"<b>{html.escape(view.summary)}</b><br>{legend}")
+        self.say("")
 
 
 def _metrics(estimates: Any) -> tuple[np.ndarray, np.ndarray]:
