@@ -244,7 +244,7 @@ def test_layout_has_the_controls_and_the_first_wishes():
     assert page["sort"].value == "size, largest first"
     assert {"previous", "next", "position", "min_snr", "min_r", "map", "trace_plot", "facts"} <= set(page)
     assert page["facts"].css_classes == ["cw-facts"]
-    assert layout.width == 960
+    assert layout.width == 930
     assert page["spike_plot"].x_range is page["trace_plot"].x_range
     assert page["spike_plot"].xaxis.axis_label == "time (s)"
 
@@ -351,7 +351,7 @@ def test_display_leaves_a_picture_where_nobody_can_click(monkeypatch, nobody):
 
 
 def test_page_for_a_notebook_fits_through_its_server(monkeypatch):
-    """500 components of 12,000 frames with BokehJS inside: Jupyter drops outputs above 3 MB."""
+    """500 components of 12,000 frames with BokehJS inside: it then never holds back the next one."""
     from cnmf_engine.visualization.resources import page_html
 
     monkeypatch.setenv("BOKEH_RESOURCES", "inline")

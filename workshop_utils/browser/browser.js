@@ -251,7 +251,10 @@ const actions = {
     const k = component_at(cb_data.x, cb_data.y, list);
     if (k !== null) select(k, list);
   },
-  zoom() { draw_traces(selected); },
+  zoom() {
+    if (selected !== null) fit_heights(selected); // undoing a zoom brings back the heights of another component
+    draw_traces(selected);
+  },
   whole() {
     const {reset_start, reset_end} = parts.trace_plot.x_range;
     parts.trace_plot.x_range.setv({start: reset_start, end: reset_end});

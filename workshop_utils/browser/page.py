@@ -16,7 +16,7 @@ from workshop_utils.browser.views import crop_plot, map_plot, trace_plots
 
 __all__ = ["browser_page", "page_title"]
 
-_WIDTH = 960
+_WIDTH = 930
 #: Pixels on a side that are enough for an image in a notebook, more than the screen has for it.
 _IMAGE_SIDE = 640
 _NOTHING = (
@@ -60,7 +60,8 @@ def browser_page(
     Returns
     -------
     bokeh.models.LayoutDOM
-        960 by at most 600 screen pixels; a message if there are no components.
+        930 by at most 600 screen pixels, as wide as JupyterLab leaves on a laptop; a message if there are no
+        components.
     """
     from bokeh.layouts import column, row
     from bokeh.models import ColumnDataSource, Div
@@ -75,7 +76,7 @@ def browser_page(
     crop = crop_plot(table, field["outlines"], field["highlight"])
     traces = trace_plots(table, frames)
     texts = {
-        "facts": Div(text="", width=370, height=150, name="facts", css_classes=["cw-facts"],
+        "facts": Div(text="", width=340, height=150, name="facts", css_classes=["cw-facts"],
                      margin=(5, 5, 5, 14), styles={**_TEXT, "font-size": "14px"}, stylesheets=[_TABLE_CSS]),
         "count": Div(text="", width=300, name="count", css_classes=["cw-count"], styles=_TEXT),
     }  # fmt: skip
@@ -83,7 +84,7 @@ def browser_page(
     _connect(parts, _in_script(table, frames), ident)
     order = ("previous", "next", "position", "sort", "show", "min_snr", "min_r")
     above = row(*(controls[name] for name in order if controls[name] is not None), width=_WIDTH)
-    hint = Div(text=_hint(table, width), width=620, name="hint", styles={**_TEXT, "font-size": "12px"})
+    hint = Div(text=_hint(table, width), width=600, name="hint", styles={**_TEXT, "font-size": "12px"})
     plots = [traces["trace_plot"]] + ([traces["spike_plot"]] if traces["spike_plot"] is not None else [])
     right = column(row(crop["crop_plot"], texts["facts"]), *plots)
     return column(
@@ -199,8 +200,9 @@ def _connect(parts: dict[str, Any], table: dict[str, Any], ident: str) -> None:
         parts["map"].js_on_event(kind, run("click", ", x: cb_obj.x, y: cb_obj.y"))
     parts["trace_plot"].js_on_event(DoubleTap, run("whole"))
     parts["trace_plot"].js_on_change("inner_width", run("zoom"))
-    parts["trace_plot"].x_range.js_on_change("start", run("zoom"))
-    parts["trace_plot"].x_range.js_on_change("end", run("zoom"))
+    for axis in (parts["trace_plot"].x_range, parts["trace_plot"].y_range):
+        axis.js_on_change("start", run("zoom"))
+        axis.js_on_change("end", run("zoom"))
     if parts["spike_plot"] is not None:
         parts["spike_plot"].js_on_event(DoubleTap, run("whole"))
     parts["previous"].js_on_event("button_click", run("step", ", by: -1"))

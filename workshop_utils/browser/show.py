@@ -58,7 +58,7 @@ def component_browser(
     budget_mb : float or None
         Megabytes that the data may take in the notebook. Longer traces are shown there by the smallest and
         largest value of every few frames; `save` keeps every frame. None keeps all in the notebook too, but
-        Jupyter's server drops outputs of more than 3 MB, and BokehJS takes 0.8 MB of them.
+        Jupyter's server drops outputs that follow each other at more than 1 MB/s.
 
     Returns
     -------

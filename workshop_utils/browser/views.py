@@ -120,7 +120,7 @@ def trace_plots(table: ComponentTable, frames: np.ndarray) -> dict[str, Any]:
         bounds=(-2 * step, end + 2 * step),
         min_interval=min(5 * step, end),
     )
-    settings = {"width": 550, "x_range": x_range, "y_range": Range1d(0, 1), "active_drag": "xbox_zoom",
+    settings = {"width": 518, "x_range": x_range, "y_range": Range1d(0, 1), "active_drag": "xbox_zoom",
                 "tools": "xpan,xwheel_zoom,xbox_zoom,reset,save", "min_border_left": 66,
                 "min_border_right": 34}  # fmt: skip
     has_spikes = "spikes" in table.traces
@@ -136,9 +136,9 @@ def trace_plots(table: ComponentTable, frames: np.ndarray) -> dict[str, Any]:
     plot.legend.orientation = "horizontal"
     plot.legend.click_policy = "hide"
     plot.legend.label_text_font_size = "12px"
-    plot.legend.padding, plot.legend.margin = 2, 2
-    plot.legend.background_fill_alpha = 0.7
+    plot.legend.padding, plot.legend.margin = 0, 2
     plot.legend.border_line_color = None
+    plot.add_layout(plot.legend[0], "above")  # inside it would hide peaks
     below, stems = None, None
     if has_spikes:
         stems = ColumnDataSource({"x": [], "y": []}, name="spikes")
