@@ -124,15 +124,26 @@ print("parameters kept in", s.save_params(opts))
 # %% [markdown]
 # ## Tune
 #
-# Move the sliders and watch what survives and where the seeds are. Take **lower** thresholds than look
-# right: a false positive can be thrown out in lesson 5, but a cell that never got a seed can't be
-# recovered. The button writes the three values into the parameters and keeps them for the next lessons.
+# Move the sliders, with the mouse or with the arrow keys. What does not pass is dimmed, and each mark is a
+# seed. Hold the mouse over a pixel to read its values; zoom in, and the view stays while you slide. *Suggested
+# start* takes cell size and thresholds from the movie; the sentence below it says how. Another `gSig` means
+# filtering the movie again: that goes on in the background, and a sign says so.
+#
+# Take **lower** thresholds than look right: a false positive can be thrown out in lesson 5, but a cell that
+# never got a seed can't be recovered. *Use these values* writes them into the parameters and keeps them for
+# the next lessons. The line of code below the pictures does the same: copy it into your own script.
 #
 # *Good:* nearly every spot that you would call a cell has one seed. *Bad:* seeds along vessels, in the
 # empty background (too low); obvious cells without a seed (too high).
 
 # %%
 sliders.corr_pnr_tuner(images[::step], cn, pnr, opts, session=s, truth=s.truth)
+
+# %% [markdown]
+# What the next lessons will use:
+
+# %%
+print({key: opts.init[key] for key in ("gSig", "gSiz", "min_corr", "min_pnr")})
 
 # %% [markdown]
 # ## The same with holoviews

@@ -36,7 +36,6 @@ if importlib.util.find_spec("workshop_utils") is None:
 # ```
 
 # %%
-import copy
 import os
 
 for name in ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
@@ -228,19 +227,14 @@ if len(estimates.C):
 
 # %%
 peak = int(np.argmax(estimates.C.sum(axis=0)))
-window = slice(max(0, peak - 100), min(T, peak + 100))
-part = copy.copy(estimates)  # the model in these frames only, because its background is as large as the movie
-part.C = estimates.C[:, window]
-pieces = {
-    "movie": Yr[:, window],
-    "cells": part.A @ part.C,
-    "background": part.compute_background(Yr[:, window]),
-}
-pieces["residual"] = pieces["movie"] - pieces["cells"] - pieces["background"]
-pieces = {name: np.asarray(Y).T.reshape((-1,) + dims, order="F") for name, Y in pieces.items()}
+pieces = players.fit_pieces(images, estimates)  # cells = A C; residual = movie - cells - background
 
 # %% tags=["report"]
-plots.decomposition(*[frames[peak - window.start] for frames in pieces.values()])
+plots.decomposition(*[frames[peak] for frames in pieces.values()])
+
+# %% [markdown]
+# And as movies, each frame worked out when it is shown. The contrast is each movie's own: read black and white
+# beside its title. *Save video* writes what you see to a file for a talk.
 
 # %%
 players.play(list(pieces.values()), fr=fr, titles=list(pieces))

@@ -38,8 +38,9 @@ for name in ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"
 import numpy as np
 from IPython.display import display
 
-from workshop_utils import colab, plots, scoring, session, sliders
+from workshop_utils import browser, colab, plots, scoring, session, sliders
 from workshop_utils.engine import cm, load_CNMF
+from workshop_utils.files import human_bytes
 
 # %%
 if "/content/drive" in f"{movie} {results}":  # Colab: something is on Google Drive
@@ -111,8 +112,9 @@ if len(estimates.C):
 # %% [markdown]
 # ## Tune
 #
-# Move the thresholds and watch the counts. Nothing is computed again, only decided again; the button keeps
-# the values.
+# Move the thresholds, with the mouse or the arrow keys, and watch the counts, the points and the outlines.
+# Nothing is computed again, only decided again. Click a point to see where it lies, or an outline to see its
+# numbers. The button keeps the values for the next lessons; the line of code does the same.
 
 # %%
 sliders.evaluation_explorer(estimates, opts, estimates.Cn, session=s)
@@ -135,25 +137,31 @@ estimates.plot_contours_nb(img=estimates.Cn, idx=estimates.idx_components)
 # %% [markdown]
 # ## One by one
 #
-# The browser shows a component's footprint, its raw trace (dim) with the denoised one on top, and its
-# numbers. Step through the accepted ones. *Good:* fast rise, slow decay, many times. *Bad:* slow waves
-# (background), single spikes of one frame (noise or motion), steps.
+# Click a cell, or step with *Previous* and *Next* (or the arrow keys): its footprint, its raw trace (grey) with
+# the denoised one on top, its spikes and its numbers. Drag across the trace to zoom in. Sort by SNR and look at
+# both ends of the list, and *Show* only the rejected: would you have kept any? *Good:* fast rise, slow decay,
+# many times. *Bad:* slow waves (background), single spikes of one frame (noise or motion), steps. (On the demo
+# movie there may be none rejected: it is clean, and hardly a false seed got through in lesson 3. Real recordings
+# nearly always lose some here.)
+
+# %%
+browser.component_browser(estimates, estimates.Cn, fr)
+
+# %% [markdown]
+# All of it happens in the page, so it also works in a file that you can send to somebody who has no Python:
+
+# %%
+page = browser.component_browser(estimates, estimates.Cn, fr).save(s.path("components.html"))
+print(f"{page}: {human_bytes(page.stat().st_size)}, opens in any browser")
+
+# %% [markdown]
+# CaImAn's own browser, for the accepted ones:
 
 # %%
 if len(estimates.idx_components):
     estimates.nb_view_components(img=estimates.Cn, idx=estimates.idx_components, denoised_color="red")
 else:
     print("Nothing was accepted: lower min_SNR and rval_thr.")
-
-# %% [markdown]
-# And the rejected ones. Would you have kept any? (On the demo movie there may be none to see: it is clean,
-# and hardly a false seed got through in lesson 3. Real recordings nearly always lose some here.)
-
-# %%
-if len(estimates.idx_components_bad):
-    estimates.nb_view_components(img=estimates.Cn, idx=estimates.idx_components_bad, denoised_color="red")
-else:
-    print("Nothing was rejected.")
 
 # %% [markdown]
 # Traces and spikes of some accepted components, from the clearest to the noisiest:

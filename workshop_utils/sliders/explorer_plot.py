@@ -241,7 +241,9 @@ def _field(picture: np.ndarray, source: Any, views: dict[str, Any]) -> Any:
             line_color=COLORS[name], line_width=1.8, line_dash=dash, name=f"{name}_outlines",
         )  # fmt: skip
         shapes.nonselection_glyph = None
-        shapes.selection_glyph = shapes.glyph.clone(line_color="#F0E442", line_width=4)
+        shapes.selection_glyph = shapes.glyph.clone(
+            line_color=COLORS["second"], line_width=4, fill_color=COLORS["second"], fill_alpha=0.35
+        )
         drawn.append(shapes)
     _add_reader(plot, drawn)
     return plot
