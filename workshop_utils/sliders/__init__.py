@@ -7,6 +7,7 @@ Each widget is a thin layer: a pure function turns thresholds into a view, a fun
 
 from __future__ import annotations
 
+from workshop_utils.sliders.cell_size import CellSize, cell_size
 from workshop_utils.sliders.decisions import ExplorerView, explorer_view, split_components
 from workshop_utils.sliders.explorer import EvaluationExplorer, evaluation_explorer
 from workshop_utils.sliders.thresholds import (
@@ -22,6 +23,7 @@ from workshop_utils.sliders.thresholds import (
 from workshop_utils.sliders.tuner import CorrPnrTuner, corr_pnr_tuner
 
 __all__ = [
+    "CellSize",
     "CorrPnrTuner",
     "EvaluationExplorer",
     "ExplorerView",
@@ -29,6 +31,7 @@ __all__ = [
     "SliderRanges",
     "Thresholds",
     "TunerView",
+    "cell_size",
     "corr_pnr_tuner",
     "evaluation_explorer",
     "explorer_view",
