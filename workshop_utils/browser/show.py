@@ -32,7 +32,7 @@ def component_browser(
     show: str = "all",
     sort_by: str = "number",
     thr: float = 0.3,
-    budget_mb: float | None = 1.6,
+    budget_mb: float | None = 4.0,
 ) -> ComponentBrowser:
     """
     Browse components: outlines to click, footprint, traces, spikes and metrics of the selected one.
@@ -57,8 +57,8 @@ def component_browser(
         Outlines at this fraction of a footprint's maximum.
     budget_mb : float or None
         Megabytes that the data may take in the notebook. Longer traces are shown there by the smallest and
-        largest value of every few frames; `save` keeps every frame. None keeps all in the notebook too, but
-        Jupyter's server drops outputs that follow each other at more than 1 MB/s.
+        largest value of every few frames; `save` keeps every frame. None keeps all in the notebook too,
+        which gets as much larger each time the browser is shown and saved.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def component_browser(
     _check_choice("sort_by", sort_by, tuple(_SORTS))
     if budget_mb is not None and not budget_mb > 0:
         raise ParameterError(
-            explain("budget_mb above 0, or None", f"budget_mb={budget_mb}", "leave it out for 1.6 MB")
+            explain("budget_mb above 0, or None", f"budget_mb={budget_mb}", "leave it out for 4 MB")
         )
     table = component_table(estimates, image, fr, thr)
     order = _SORTS[sort_by]
