@@ -65,7 +65,6 @@ def outputs(monkeypatch, offline):
         "IPython.display.publish_display_data",
         lambda data, metadata=None, **_: shown.append((data, metadata or {})),
     )
-    monkeypatch.setattr(showing, "_sent", type(showing._sent)())
     return shown
 
 
@@ -205,26 +204,6 @@ def test_large_images_are_reduced_for_the_screen_and_sent_once(outputs):
     e = fit(2, 10, (600, 500))
     visualization.plot_contours_nb(e, img=np.random.default_rng(0).random(e.dims), idx=[0])
     assert len(outputs[0][0]["text/html"]) < 467_632 + 600_000
-
-
-def test_outputs_that_follow_each_other_quickly_are_held_back(monkeypatch):
-    clock = SimpleNamespace(now=100.0, slept=[])
-    monkeypatch.setattr(showing, "_sent", type(showing._sent)())
-    monkeypatch.setattr(showing.time, "monotonic", lambda: clock.now)
-
-    def sleep(seconds):
-        clock.slept.append(seconds)
-        clock.now += seconds
-
-    monkeypatch.setattr(showing.time, "sleep", sleep)
-    for _ in range(2):
-        showing._wait_for_room(1_200_000)
-    assert clock.slept == []
-    clock.now += 1
-    showing._wait_for_room(1_200_000)
-    assert sum(clock.slept) == pytest.approx(showing._WINDOW - 1)
-    showing._wait_for_room(9_000_000)  # larger than a window: after a pause, and not never
-    assert len(showing._sent) == 1
 
 
 def test_figures_say_what_they_show_where_jupyter_looks(outputs):

@@ -109,7 +109,7 @@ def page_html(layout: Any, alt: str = "") -> str:
     -------
     str
         An element and the script that draws into it. BokehJS out of the package is compressed (to 0.6 MB
-        instead of 1.6), because servers drop outputs that are too large, and each plot has its own copy.
+        instead of 1.6), because each plot keeps its own copy in the notebook's file.
     """
     from bokeh import __version__
     from bokeh.core.json_encoder import serialize_json

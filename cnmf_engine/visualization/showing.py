@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
-import time
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,9 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["describe", "show_or_return"]
 
-#: Jupyter's server drops outputs that exceed 1 MB/s over three seconds; this stays below it.
-_WINDOW, _BYTES = 3.2, 2_600_000
-_sent: deque[tuple[float, int]] = deque()
 _DPI, _SCREEN_DPI = 110, 80
 
 
@@ -53,9 +47,7 @@ def show_or_return(layout: Any, alt: str = "", still: Callable[[], Figure] | Non
     from .resources import page_html
 
     page = {"text/html": page_html(layout, alt), "text/plain": alt}
-    if not headless():
-        _wait_for_room(len(json.dumps(page)))
-    elif still is not None:
+    if headless() and still is not None:
         publish_display_data(*_picture(still(), alt))
     publish_display_data(page)
     return None
@@ -89,14 +81,3 @@ def _picture(figure: Figure, alt: str) -> tuple[dict, dict]:
     width, height = (int(inches * _SCREEN_DPI) for inches in figure.get_size_inches())
     data = {"image/png": base64.b64encode(buffer.getvalue()).decode("ascii"), "text/plain": alt}
     return data, {"image/png": {"alt": alt, "width": width, "height": height}}
-
-
-def _wait_for_room(n_bytes: int) -> None:
-    """Hold an output back until the server takes it; "Run all" would otherwise lose every third plot."""
-    while _sent:
-        age = time.monotonic() - _sent[0][0]
-        if age < _WINDOW and sum(size for _, size in _sent) + n_bytes <= _BYTES:
-            break
-        time.sleep(max(_WINDOW - age, 0.0))
-        _sent.popleft()
-    _sent.append((time.monotonic(), n_bytes))
