@@ -158,7 +158,7 @@ def test_seeds_hit_miss_and_miss_the_point(truth):
     np.testing.assert_array_equal(result.hits, [0, 2])
     np.testing.assert_array_equal(result.missed, [1, 4])
     np.testing.assert_array_equal(result.false, [4])
-    assert str(result) == "2 of 4 detectable cells have a seed, 1 seeds are false"
+    assert str(result) == "2 of 4 detectable cells have a seed, 1 seed is false"
     nothing = score_seeds([], truth, radius=3)
     assert (len(nothing.hits), len(nothing.missed), len(nothing.false)) == (0, 4, 0)
     assert len(score_seeds(seeds, truth.select(np.zeros(5, bool)), radius=3).false) == 5

@@ -127,7 +127,8 @@ class SeedScore(NamedTuple):
     def __str__(self) -> str:
         """Say it in one sentence."""
         total = len(self.hits) + len(self.missed)
-        return f"{len(self.hits)} of {total} detectable cells have a seed, {len(self.false)} seeds are false"
+        false = "1 seed is false" if len(self.false) == 1 else f"{len(self.false)} seeds are false"
+        return f"{len(self.hits)} of {total} detectable cells have a seed, {false}"
 
 
 def match(A_est: np.ndarray | sp.sparray | sp.spmatrix, A_true: np.ndarray, threshold: float = 0.6) -> Match:
