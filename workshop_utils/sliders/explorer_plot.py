@@ -229,7 +229,8 @@ def _field(picture: np.ndarray, source: Any, views: dict[str, Any]) -> Any:
     )  # fmt: skip
     plot.grid.visible = False
     low, high = limits(picture)
-    greys = LinearColorMapper(palette="Greys256", low=low, high=high)
+    # The brightest is a light grey, so that outlines stay visible on it.
+    greys = LinearColorMapper(palette="Greys256", low=low, high=low + 1.4 * (high - low))
     plot.image(
         image=[np.ascontiguousarray(picture, np.float32)], x=-0.5, y=-0.5, dw=width, dh=height,
         color_mapper=greys, level="image",
