@@ -284,6 +284,13 @@ def test_notebook_holds_less_where_the_recording_is_long():
     assert "lowest and highest" not in models(component_browser(estimates).layout())["hint"].text
 
 
+def test_time_axis_reaches_the_end_of_a_binned_recording():
+    layout = component_browser(estimates_of(n_frames=20_000), fr=FR, budget_mb=0.03).layout()
+    shown = models(layout)["trace_plot"].x_range
+    assert shown.end == shown.reset_end == pytest.approx(19_999 / FR)
+    assert shown.bounds[1] >= shown.end
+
+
 def links_in(page):
     """What the tags of a page ask for; BokehJS's code has texts that only look like tags."""
     links = []

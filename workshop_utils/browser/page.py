@@ -68,13 +68,14 @@ def browser_page(
 
     if table.n_components == 0:
         return Div(text=_NOTHING, name="message", css_classes=["cw-browser"], width=_WIDTH, styles=_TEXT)
+    n_frames = table.n_frames  # of the recording; binned traces have fewer samples
     table, frames, width = _within(table, budget)
     ident = f"cw-{uuid.uuid4().hex[:12]}"
     controls = _controls(table, show, sort_by)
     state = ColumnDataSource({"selected": []}, name="state")
     field = map_plot(table)
     crop = crop_plot(table, field["outlines"], field["highlight"])
-    traces = trace_plots(table, frames)
+    traces = trace_plots(table, n_frames)
     texts = {
         "facts": Div(text="", width=340, height=150, name="facts", css_classes=["cw-facts"],
                      margin=(5, 5, 5, 14), styles={**_TEXT, "font-size": "14px"}, stylesheets=[_TABLE_CSS]),

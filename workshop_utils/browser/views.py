@@ -105,13 +105,13 @@ def crop_plot(table: ComponentTable, outlines: list, highlight: Any) -> dict[str
     return {"crop_plot": plot, "crop": source}
 
 
-def trace_plots(table: ComponentTable, frames: np.ndarray) -> dict[str, Any]:
-    """Draw the traces, and the spikes below them on the same time axis."""
+def trace_plots(table: ComponentTable, n_frames: int) -> dict[str, Any]:
+    """Draw the traces, and the spikes below them on the same time axis, as long as the recording."""
     from bokeh.models import ColumnDataSource, Range1d
     from bokeh.plotting import figure
 
     rate = table.fr or 1.0
-    end, step = max(table.n_frames - 1, 1) / rate, 1 / rate
+    end, step = max(n_frames - 1, 1) / rate, 1 / rate
     x_range = Range1d(
         0,
         end,
