@@ -164,7 +164,7 @@ def _tools() -> list[Any]:
     """Zoom and move, point to read, click to mark; clicking beside everything takes the mark away."""
     from bokeh.models import BoxZoomTool, PanTool, ResetTool, TapTool, WheelZoomTool
 
-    return [PanTool(), BoxZoomTool(), WheelZoomTool(), ResetTool(), TapTool()]
+    return [BoxZoomTool(), PanTool(), WheelZoomTool(), ResetTool(), TapTool()]
 
 
 def _add_reader(plot: Any, renderers: list[Any]) -> None:

@@ -185,8 +185,8 @@ def tuner_plot(dims: tuple[int, int]) -> LivePlot:
     pictures = ColumnDataSource({"cn": [], "pnr": [], "product": []}, name="pictures")
     veils = ColumnDataSource({"corr": [], "pnr": [], "product": []}, name="veils")
     ranges = {
-        "x_range": Range1d(-0.5, dims[1] - 0.5, bounds=(-0.5, dims[1] - 0.5)),
-        "y_range": Range1d(dims[0] - 0.5, -0.5, bounds=(-0.5, dims[0] - 0.5)),
+        "x_range": Range1d(-0.5, dims[1] - 0.5),
+        "y_range": Range1d(dims[0] - 0.5, -0.5),
     }
     titles = {"corr": ("cn", "Correlation"), "pnr": ("pnr", "Peak-to-noise ratio"),
               "product": ("product", "Product, with seeds")}  # fmt: skip
@@ -234,12 +234,12 @@ def _image(
     ranges: dict[str, Any],
 ) -> tuple[Any, Any]:
     """Make the figure of one image, and its colours."""
-    from bokeh.models import BoxZoomTool, LinearColorMapper, PanTool, ResetTool, WheelZoomTool
+    from bokeh.models import BoxZoomTool, LinearColorMapper, ResetTool, WheelZoomTool
     from bokeh.plotting import figure
 
     plot = figure(
         frame_width=size[0], frame_height=size[1], title=title, toolbar_location=None, min_border=4,
-        tools=[PanTool(), BoxZoomTool(match_aspect=True), WheelZoomTool(), ResetTool()],
+        tools=[BoxZoomTool(match_aspect=True), WheelZoomTool(), ResetTool()],
         background_fill_color="#222222", **ranges,
     )  # fmt: skip
     _tidy(plot)
