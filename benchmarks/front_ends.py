@@ -98,7 +98,7 @@ class FrontEnd:
         Parameters
         ----------
         text : str
-            Part of its source.
+            Part of its source, or all of it.
 
         Returns
         -------
@@ -110,7 +110,9 @@ class FrontEnd:
         LookupError
             If no cell or several have it.
         """
-        found = [index for index, source in self._code_cells() if text in source]
+        cells = self._code_cells()
+        found = [index for index, source in cells if source == text]
+        found = found or [index for index, source in cells if text in source]
         if len(found) != 1:
             raise LookupError(f"{text!r} is in {len(found)} cells")
         return found[0]

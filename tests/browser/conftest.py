@@ -46,11 +46,17 @@ def chromium():
 
 
 class Watch:
-    """Keeps the requests of a page on this machine, and notes all that goes wrong in it."""
+    """
+    Keeps the requests of a page on this machine, and notes all that goes wrong in it.
+
+    BokehJS's public server is played by the installed bokeh: `from_cdn` lists what was asked for. With
+    `cdn_is_down` nobody answers.
+    """
 
     def __init__(self, page):
         self.faults = []
         self.from_cdn = []
+        self.cdn_is_down = False
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.faults.append(f"exception: {error.stack}"))
         page.on("requestfailed", self._failed)
@@ -58,14 +64,13 @@ class Watch:
         page.context.route(lambda url: urlsplit(url).hostname not in (None, "", "127.0.0.1"), self._elsewhere)
 
     def _console(self, message):
-        if (
-            message.type == "error" and "Failed to load resource" not in message.text
-        ):  # noted with its address
+        # A file that can't be had is noted below, with its address.
+        if message.type == "error" and "Failed to load resource" not in message.text:
             self.faults.append(f"console: {message.text}")
 
     def _failed(self, request):
         # What is asked for when the page is closed or goes elsewhere isn't missing.
-        if request.failure != "net::ERR_ABORTED":
+        if request.failure != "net::ERR_ABORTED" and not (self.cdn_is_down and CDN in request.url):
             self.faults.append(f"{request.failure}: {request.url}")
 
     def _answered(self, response):
@@ -78,8 +83,11 @@ class Watch:
         if script is None:
             self.faults.append(f"asked for {route.request.url}")
             route.abort()
+            return
+        self.from_cdn.append(route.request.url)
+        if self.cdn_is_down:
+            route.abort("internetdisconnected")
         else:
-            self.from_cdn.append(route.request.url)
             route.fulfill(
                 path=script,
                 content_type="application/javascript",
@@ -133,6 +141,7 @@ def front_end(request, page, servers):
     """Give a notebook interface without an open notebook: each of them in turn."""
     server = servers(request.param)
     yield request.param(page, server)
+    page.close()  # first, or it would complain that its kernel is gone
     end_kernels(server)
 
 
@@ -166,7 +175,10 @@ def picture(request, front_end):
 
     def take(element, name):
         if folder:
+            # Front ends keep bars above the cells, which would hide the top of a large element.
+            front_end.page.set_viewport_size({**SCREEN, "height": 2 * SCREEN["height"]})
             element.scroll_into_view_if_needed()
             element.screenshot(path=Path(folder) / f"{name}-{front_end.name}.png", animations="disabled")
+            front_end.page.set_viewport_size(SCREEN)
 
     return take
