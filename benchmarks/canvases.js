@@ -43,5 +43,5 @@ window.workshopCanvases ??= (() => {
     return null;
   }
 
-  return { colours, pixels, place };
+  return { canvasesOf, colours, pixels, place };
 })();

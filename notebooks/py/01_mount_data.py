@@ -130,8 +130,8 @@ print(f"{human_bytes(movie_raw.nbytes)} as numbers, {human_bytes(s.movie.stat().
 # ## Watch it
 #
 # Watch for motion (does everything jump together?), for cells (small spots that flash), and for what is
-# neither. The contrast control sets which brightness is black and which is white. Click the picture to play and
-# pause; the arrow keys go frame by frame.
+# neither. The contrast control sets which brightness is black and which is white. Click the picture to play
+# and pause; the arrow keys go frame by frame.
 
 # %%
 players.play([movie_raw], fr=fr, titles=["raw movie"])

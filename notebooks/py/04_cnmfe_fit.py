@@ -233,8 +233,8 @@ pieces = players.fit_pieces(images, estimates)  # cells = A C; residual = movie 
 plots.decomposition(*[frames[peak] for frames in pieces.values()])
 
 # %% [markdown]
-# And as movies, each frame worked out when it is shown. The contrast is each movie's own: read black and white
-# beside its title. *Save video* writes what you see to a file for a talk.
+# And as movies, each frame worked out when it is shown. The contrast is each movie's own: read black and
+# white beside its title. *Save video* writes what you see to a file for a talk.
 
 # %%
 players.play(list(pieces.values()), fr=fr, titles=list(pieces))

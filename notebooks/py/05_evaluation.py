@@ -137,12 +137,12 @@ estimates.plot_contours_nb(img=estimates.Cn, idx=estimates.idx_components)
 # %% [markdown]
 # ## One by one
 #
-# Click a cell, or step with *Previous* and *Next* (or the arrow keys): its footprint, its raw trace (grey) with
-# the denoised one on top, its spikes and its numbers. Drag across the trace to zoom in. Sort by SNR and look at
-# both ends of the list, and *Show* only the rejected: would you have kept any? *Good:* fast rise, slow decay,
-# many times. *Bad:* slow waves (background), single spikes of one frame (noise or motion), steps. (On the demo
-# movie there may be none rejected: it is clean, and hardly a false seed got through in lesson 3. Real recordings
-# nearly always lose some here.)
+# Click a cell, or step with *Previous* and *Next* (or the arrow keys): its footprint, its raw trace (grey)
+# with the denoised one on top, its spikes and its numbers. Drag across the trace to zoom in. Sort by SNR
+# and look at both ends of the list, and *Show* only the rejected: would you have kept any? *Good:* fast
+# rise, slow decay, many times. *Bad:* slow waves (background), single spikes of one frame (noise or
+# motion), steps. (On the demo movie there may be none rejected: it is clean, and hardly a false seed got
+# through in lesson 3. Real recordings nearly always lose some here.)
 
 # %%
 browser.component_browser(estimates, estimates.Cn, fr)
