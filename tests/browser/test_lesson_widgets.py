@@ -76,14 +76,14 @@ def test_tuner_follows_the_keyboard_and_writes(front_end, results, picture):
 
     for name in ("min_corr", "min_pnr"):
         for key, compare in (("End", operator.lt), ("Home", operator.gt)):
-            before, drawn = count.inner_text(), pixels(tuner)
+            before, drawn = count.text_content(), pixels(tuner)
             front_end.slider(tuner, name).press(key)
             expect(count).not_to_have_text(before)
             assert compare(number_in(count.inner_text()), number_in(before)), (name, key)
             wait_until_redrawn(tuner, drawn)
     assert number_in(count.inner_text()) > start
 
-    before, drawn = count.inner_text(), pixels(tuner)
+    before, drawn = count.text_content(), pixels(tuner)
     front_end.slider(tuner, "gSig").press("ArrowRight")
     front_end.slider(tuner, "gSig").press("ArrowRight")
     expect(code).to_contain_text("'gSig': (4, 4)")
@@ -110,7 +110,7 @@ def test_explorer_follows_the_keyboard_and_writes(front_end, results, picture):
     picture(explorer, "explorer")
     check_fit(explorer)
     for name, key in (("rval_thr", "End"), ("min_SNR", "End")):
-        before, drawn = count.inner_text(), pixels(explorer)
+        before, drawn = count.text_content(), pixels(explorer)
         front_end.slider(explorer, name).press(key)
         wait_until_redrawn(explorer, drawn)
     expect(count).not_to_have_text(before)
