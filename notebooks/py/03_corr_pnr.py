@@ -126,8 +126,8 @@ print("parameters kept in", s.save_params(opts))
 #
 # Move the sliders, with the mouse or with the arrow keys. What does not pass is dimmed, and each mark is a
 # seed. Hold the mouse over a pixel to read its values; drag a box to zoom in, and the view stays while you
-# slide. *Suggested start* takes cell size and thresholds from the movie; the sentence below it says how. Another
-# `gSig` means filtering the movie again: that goes on in the background, and a sign says so.
+# slide. *Suggested start* takes cell size and thresholds from the movie; the sentence below it says how.
+# Another `gSig` means filtering the movie again: that goes on in the background, and a sign says so.
 #
 # Take **lower** thresholds than look right: a false positive can be thrown out in lesson 5, but a cell that
 # never got a seed can't be recovered. *Use these values* writes them into the parameters and keeps them for
