@@ -7,7 +7,8 @@ import pytest
 
 from workshop_utils.sliders.explorer_plot import decision_changes, explorer_plot, scatter_points
 from workshop_utils.sliders.thresholds import SliderRange, slider_ranges, tuner_view
-from workshop_utils.sliders.tuner_plot import histogram, image_changes, legend, threshold_changes, tuner_plot
+from workshop_utils.sliders.tuner_columns import histogram, image_changes, legend, threshold_changes
+from workshop_utils.sliders.tuner_plot import tuner_plot
 from workshop_utils.truth import Truth
 
 DIMS = (40, 52)

@@ -24,6 +24,7 @@ from workshop_utils.sliders.thresholds import (
     suggest_thresholds,
     tuner_view,
 )
+from workshop_utils.sliders.tuner_columns import image_changes, legend, threshold_changes
 
 __all__ = ["CorrPnrTuner", "corr_pnr_tuner"]
 
@@ -211,14 +212,10 @@ class CorrPnrTuner(SliderPanel):
         self._draw()
 
     def _draw_images(self, ranges: SliderRanges) -> None:
-        from workshop_utils.sliders.tuner_plot import image_changes
-
         self._plot.update(**image_changes(*self.images(), ranges))
 
     def _draw(self) -> None:
         """Show what the current thresholds leave, in the images that are there."""
-        from workshop_utils.sliders.tuner_plot import legend, threshold_changes
-
         images = self._images[self._drawn]
         try:
             view = tuner_view(*images, self.min_corr, self.min_pnr, self._drawn, self._truth, self._seed_rule)
