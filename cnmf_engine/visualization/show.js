@@ -27,8 +27,11 @@ async function appeared(id) {
 function loadOnce(library, version) {
   const bokeh = window.Bokeh?.[version];
   if (library.name === "bokeh" ? bokeh : bokeh?.Widgets) return undefined;
-  const loads = (window.cnmfEngineLoads ??= {});
-  return (loads[`${library.name} ${version}`] ??= load(library));
+  const loads = (window.cnmfEngineLoads ??= {}), key = `${library.name} ${version}`;
+  return (loads[key] ??= load(library).catch((error) => {
+    delete loads[key]; // the cell that is run again tries again
+    throw error;
+  }));
 }
 
 async function load({name, url, packed}) {

@@ -97,3 +97,14 @@ def test_kernel_stands_in_for_the_public_server(page, notebook):
     front_end.run(2)
     wait_until_drawn(front_end.cell(2))
     assert len(page.watch.from_cdn) == 1
+
+
+def test_plot_without_the_public_server_says_what_to_do(page, notebook):
+    page.watch.cdn_is_down = True
+    front_end = notebook(ONLINE, ONCE, "%env BOKEH_RESOURCES=inline")
+    front_end.run(0)
+    front_end.run(1)
+    front_end.cell(1).get_by_text("%env BOKEH_RESOURCES=inline").wait_for()
+    front_end.run(2)
+    front_end.run(1)
+    wait_until_drawn(front_end.cell(1))
