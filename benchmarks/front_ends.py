@@ -15,6 +15,8 @@ __all__ = ["FRONT_ENDS", "SCREEN", "FrontEnd", "JupyterLab", "Notebook6", "brows
 SCREEN = {"width": 1366, "height": 768}
 _SECOND = 1000  # Playwright counts milliseconds
 _OPTIONS = ("--no-browser", "--ip=127.0.0.1", "--allow-root")
+#: A server that nobody ends, because the tests were killed, does so after ten minutes.
+_ENDS_BY_ITSELF = "--{}.shutdown_no_activity_timeout=600 --MappingKernelManager.cull_idle_timeout=600"
 
 
 def browser_program() -> str | None:
@@ -252,6 +254,7 @@ class JupyterLab(FrontEnd):
         "--IdentityProvider.token=",
         "--ServerApp.disable_check_xsrf=True",
         "--ServerApp.port_retries=0",
+        *_ENDS_BY_ITSELF.format("ServerApp").split(),
     ]
     _ADDRESS = "/lab/tree/{}?reset"
     _CELLS = ".jp-NotebookPanel .jp-Notebook-cell"
@@ -289,6 +292,7 @@ class Notebook6(FrontEnd):
         "--NotebookApp.token=",
         "--NotebookApp.disable_check_xsrf=True",
         "--NotebookApp.port_retries=0",
+        *_ENDS_BY_ITSELF.format("NotebookApp").split(),
     ]
     _ADDRESS = "/notebooks/{}"
     _CELLS = "#notebook-container > .cell"
