@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["component_browser", "hv_view_components", "nb_view_components", "nb_view_patches"]
 
 _RAW_COLOR, _FOOTPRINT_COLOR = "#0072B2", "#CC79A7"
-#: Points of all traces together: 0.8 MB, so that a page stays below what Jupyter's server lets through.
+#: Points of all traces together: 0.8 MB, because each notebook keeps its pages.
 _POINT_BUDGET = 300_000
 #: Whole numbers that values are packed into, and the one that stands for a gap in an outline.
 _LEVELS, _GAP = 65_000, 65_535

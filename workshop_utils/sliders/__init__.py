@@ -7,7 +7,7 @@ Each widget is a thin layer: a pure function turns thresholds into a view, a fun
 
 from __future__ import annotations
 
-from workshop_utils.sliders.cell_size import CellSize, cell_size
+from cnmf_engine.cell_size import CellSize, cell_size
 from workshop_utils.sliders.decisions import ExplorerView, explorer_view, split_components
 from workshop_utils.sliders.explorer import EvaluationExplorer, evaluation_explorer
 from workshop_utils.sliders.thresholds import (

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from cnmf_engine.cell_size import CellSize, cell_size
 from cnmf_engine.errors import InputError
 from workshop_utils.players.output import headless
 from workshop_utils.plots import LessonFigure, corr_pnr_figure
 from workshop_utils.sliders.background import NewestWish
-from workshop_utils.sliders.cell_size import CellSize, cell_size
 from workshop_utils.sliders.panel import LATE, SliderPanel, add_class
 from workshop_utils.sliders.thresholds import (
     SliderRanges,
@@ -169,7 +169,6 @@ class CorrPnrTuner(SliderPanel):
             setattr(self, name, _number(value))
             if name != "gSig":
                 self._draw()
-                self.write_late()
             elif self.gSig in self._images:
                 self._filtering.forget()
                 self._show_width()
@@ -177,6 +176,7 @@ class CorrPnrTuner(SliderPanel):
                 self._show_busy()
                 self._draw_words()
                 self._filtering.wish(self.gSig)
+            self.write_late()
 
     def _arrived(self, width: float, _images: Any) -> None:
         """Show images that were worked out, if their width is still wanted."""
@@ -189,7 +189,7 @@ class CorrPnrTuner(SliderPanel):
         with self.lock:
             if width != self.gSig:
                 return
-            self.gSig, self._suggesting = self._drawn, False
+            self.gSig, self._suggesting, self._suggested = self._drawn, False, {}
             self._sliders["gSig"].value = self._drawn
             self._show_busy()
             self._draw_words()

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from workshop_utils.plots.movies import check_movie
+from .errors import InputError, explain
 
 __all__ = ["CellSize", "cell_size"]
 
@@ -70,8 +70,17 @@ def cell_size(images: Any) -> CellSize:
     -------
     CellSize
         Width and rule; NaN where nothing flashes.
+
+    Raises
+    ------
+    InputError
+        If `images` isn't a movie.
     """
-    shape = check_movie(images)
+    shape = np.shape(images)
+    if len(shape) != 3 or 0 in shape:
+        raise InputError(
+            explain("a movie (frames, rows, columns)", f"shape {shape}", "pass the images of cm.load_memmap")
+        )
     rows, cols = (slice(max(0, (n - _MOST_PIXELS) // 2), (n + _MOST_PIXELS + 1) // 2) for n in shape[1:])
     movie = np.nan_to_num(np.asarray(images[:_MOST_FRAMES, rows, cols], np.float32), posinf=0.0, neginf=0.0)
     if len(movie) <= 2 * _LAG or min(shape[1:]) < 12:
