@@ -1,18 +1,35 @@
-"""What only Colab has: a Drive to mount. The one module that knows `google.colab`."""
+"""What only Colab has: a Drive to mount, and a disk that is gone tomorrow. Nothing else knows Colab."""
 
 from __future__ import annotations
 
+import glob
 import importlib
 import importlib.util
 import os
 from pathlib import Path
 
-from cnmf_engine.errors import MissingFileError, explain
+from cnmf_engine.errors import InputError, MissingFileError, explain, nearest
 from workshop_utils.copying import copy_folder
 
-__all__ = ["MOUNT_POINT", "copy_from_drive", "in_colab", "mount_drive"]
+__all__ = [
+    "DRIVE_FOLDER",
+    "LOCAL_FOLDER",
+    "RESULTS_FOLDER",
+    "copy_from_drive",
+    "find_folder",
+    "in_colab",
+    "mount_drive",
+    "mount_point",
+    "start",
+]
 
-MOUNT_POINT = Path("/content/drive")
+#: The workshop's folder on Drive, unless a lesson's parameter says otherwise.
+DRIVE_FOLDER = "MyDrive/behavior&calcium-imaging-workshop/data/calcium-imaging-data"
+#: Its copy on the machine's own disk, in the working directory.
+LOCAL_FOLDER = "workshop_data"
+#: Where results go on Drive: the attendee's own, as the workshop's folder is often shared and read-only.
+RESULTS_FOLDER = "MyDrive/workshop_results"
+_MOST_NAMES = 8
 
 
 def in_colab() -> bool:
@@ -22,22 +39,69 @@ def in_colab() -> bool:
     Returns
     -------
     bool
-        True on a Colab machine.
+        True on a Colab machine. Kaggle's machines are built on Colab's and have its package too; they say
+        who they are.
     """
+    if any(name.startswith("KAGGLE_") for name in os.environ):
+        return False
     try:
         return importlib.util.find_spec("google.colab") is not None
     except (ModuleNotFoundError, ValueError):  # no package `google`, or a module without a spec
         return False
 
 
-def mount_drive(mount_point: str | os.PathLike = MOUNT_POINT) -> Path:
+def mount_point() -> Path:
     """
-    Mount Google Drive, asking for permission if it isn't mounted yet.
+    Say where Drive appears.
+
+    Returns
+    -------
+    pathlib.Path
+        ``/content/drive``, unless the environment variable ``WORKSHOP_DRIVE`` names another place.
+    """
+    return Path(os.environ.get("WORKSHOP_DRIVE") or "/content/drive")
+
+
+def start(drive_folder: str = DRIVE_FOLDER, local_folder: str | os.PathLike = LOCAL_FOLDER) -> Path | None:
+    """
+    Make a Colab machine ready for a lesson; anywhere else do nothing.
+
+    Mounts Drive, copies the workshop's folder to the local disk, and sets where results go: into a folder on
+    Drive with the movie's name, with heavy working files on the local disk. Run again, it copies only what is
+    new. Without Drive (access refused, folder missing) it says so and goes on: the demo needs none.
 
     Parameters
     ----------
-    mount_point : path-like
-        Where Drive appears.
+    drive_folder : str
+        The folder on Drive, starting with ``MyDrive`` (or ``Shareddrives``).
+    local_folder : path-like
+        The copy, relative to the working directory.
+
+    Returns
+    -------
+    pathlib.Path or None
+        The copy; None where there is none.
+    """
+    if not in_colab():
+        return None
+    # Colab's page is always in front of somebody, whatever its kernel says of the cell that runs.
+    os.environ.setdefault("WORKSHOP_HEADLESS", "0")
+    try:
+        copy = copy_from_drive(drive_folder, local_folder)
+    except (InputError, MissingFileError) as problem:
+        print(problem)
+        copy = None
+    if _mounted():
+        os.environ.setdefault("WORKSHOP_RESULTS", str(mount_point() / RESULTS_FOLDER / "{movie}"))
+        os.environ.setdefault("WORKSHOP_SCRATCH", str(mount_point().parent / "workshop_scratch"))
+    else:
+        print("Without Drive the results stay on this machine, and are gone when it is closed.")
+    return copy
+
+
+def mount_drive() -> Path:
+    """
+    Mount Google Drive, asking for permission if it isn't mounted yet.
 
     Returns
     -------
@@ -49,30 +113,56 @@ def mount_drive(mount_point: str | os.PathLike = MOUNT_POINT) -> Path:
     MissingFileError
         This isn't Colab, or permission wasn't given.
     """
-    mount_point = Path(mount_point)
-    if (mount_point / "MyDrive").is_dir():
-        return mount_point
-    expected = f"Google Drive at {mount_point}"
+    place = mount_point()
+    if _mounted():
+        return place
+    expected = f"Google Drive at {place}"
     if not in_colab():
         fix = "open the notebook in Colab, or set movie to a path on this machine"
         raise MissingFileError(explain(expected, "a machine that isn't Colab", fix))
     drive = importlib.import_module("google.colab.drive")
     fix = (
-        "run the cell again and allow access in the window that opens; without Drive, movie='demo' works too"
+        "run the cell again and allow access in the window that opens, with the account that you use Colab "
+        "with; without Drive, movie='demo' works too"
     )
     try:
-        drive.mount(str(mount_point))
-    except (ValueError, OSError, RuntimeError) as error:  # refused, timed out, or a folder in the way
+        drive.mount(str(place))
+    except Exception as error:  # a refusal is a MessageError of Colab's own, derived from Exception directly
         raise MissingFileError(explain(expected, f"{type(error).__name__}: {error}", fix)) from error
-    if not (mount_point / "MyDrive").is_dir():
-        raise MissingFileError(explain(expected, f"no MyDrive in {mount_point}", fix))
-    return mount_point
+    if not _mounted():
+        raise MissingFileError(explain(expected, f"no MyDrive in {place}", fix))
+    return place
+
+
+def find_folder(drive_folder: str = DRIVE_FOLDER) -> Path:
+    """
+    Find the workshop's folder on a mounted Drive.
+
+    Parameters
+    ----------
+    drive_folder : str
+        The folder on Drive, starting with ``MyDrive`` (or ``Shareddrives``).
+
+    Returns
+    -------
+    pathlib.Path
+        The folder, or a shortcut of its name in My Drive: that is how a shared folder gets there.
+
+    Raises
+    ------
+    MissingFileError
+        There is none; the message says what is there.
+    """
+    folder = mount_point() / drive_folder
+    # The bootstrap cell looks in the same places for the wheel.
+    for place in (folder, *sorted(mount_point().glob(f"*/{glob.escape(folder.name)}"))):
+        if place.is_dir():
+            return place
+    raise MissingFileError(_no_folder(folder))
 
 
 def copy_from_drive(
-    drive_folder: str | os.PathLike,
-    local_folder: str | os.PathLike,
-    mount_point: str | os.PathLike = MOUNT_POINT,
+    drive_folder: str = DRIVE_FOLDER, local_folder: str | os.PathLike = LOCAL_FOLDER
 ) -> Path | None:
     """
     Copy a folder of recordings from Drive to the machine's own disk, which is many times faster to read.
@@ -82,39 +172,52 @@ def copy_from_drive(
 
     Parameters
     ----------
-    drive_folder : path-like
+    drive_folder : str
         The folder on Drive, starting with ``MyDrive`` (or ``Shareddrives``).
     local_folder : path-like
         The copy, relative to the working directory.
-    mount_point : path-like
-        Where Drive appears.
 
     Returns
     -------
     pathlib.Path or None
-        The copy; None where there is no Drive, or the folder isn't on it.
+        The copy; None where there is no Drive.
+
+    Raises
+    ------
+    MissingFileError
+        Access to Drive was refused, or the folder isn't on it.
+    InputError
+        The copy doesn't fit on the disk, or can't be written.
     """
     if not in_colab():
         print(
             "Not in Colab, so there is no Drive to copy from: set movie to a path, a known name, or 'demo'."
         )
         return None
-    if os.environ.get("WORKSHOP_HEADLESS") and not (Path(mount_point) / "MyDrive").is_dir():
+    if os.environ.get("WORKSHOP_HEADLESS", "0") != "0" and not _mounted():
         print("Nobody is here to allow access to Drive, so it stays unmounted.")
         return None
-    source = mount_drive(mount_point) / Path(drive_folder)
-    if not source.is_dir():
-        # Not an error: the demo movie needs no Drive, and a movie missing from the copy is reported later.
-        print(_no_folder(source))
-        return None
-    return copy_folder(source, local_folder).folder
+    mount_drive()
+    return copy_folder(find_folder(drive_folder), local_folder).folder
 
 
-def _no_folder(source: Path) -> str:
-    existing = next(place for place in source.parents if place.is_dir())
-    inside = sorted(item.name for item in existing.iterdir() if item.is_dir())[:8]
-    return explain(
-        f"the workshop's folder on your Drive at {source}",
-        f"in {existing} only {', '.join(map(repr, inside)) or 'no folder'}",
-        "add a shortcut to the shared folder to My Drive, or change drive_folder; the demo needs neither",
+def _mounted() -> bool:
+    return (mount_point() / "MyDrive").is_dir()
+
+
+def _no_folder(folder: Path) -> str:
+    """Follow the path as far as it goes, and say what is there instead of the next part."""
+    there = next(place for place in folder.parents if place.is_dir())
+    wanted = folder.relative_to(there).parts[0]
+    inside = sorted(item.name for item in there.iterdir() if item.is_dir() and not item.name.startswith("."))
+    hint = nearest(wanted, inside)
+    more = f" and {len(inside) - _MOST_NAMES} more" if len(inside) > _MOST_NAMES else ""
+    listed = (", ".join(map(repr, inside[:_MOST_NAMES])) or "no folder") + more
+    fix = (
+        "add a shortcut to the shared folder to My Drive (in Drive: right click, Organise, Add shortcut), or "
+        "change drive_folder; the demo needs neither"
     )
+    if hint:
+        right = (there / hint).relative_to(mount_point())
+        fix = f"did you mean '{right.as_posix()}' in drive_folder? Otherwise {fix}"
+    return explain(f"the workshop's folder on your Drive at {folder}", f"in {there} only {listed}", fix)

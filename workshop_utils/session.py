@@ -10,11 +10,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnmf_engine.errors import InputError, MissingFileError, ParameterError, explain, nearest
-from workshop_utils import data, session_file
+from cnmf_engine.errors import InputError, ParameterError, explain, nearest
+from workshop_utils import data, scratch, session_file
 from workshop_utils.engine import find_engine
 from workshop_utils.files import write_text
-from workshop_utils.lessons import STEPS, lessons
+from workshop_utils.lessons import STEPS
+from workshop_utils.missing import MissingStep, explain_missing, offer, steps_to_run
 from workshop_utils.records import decode, encode, fingerprint, renamed, versions
 
 if TYPE_CHECKING:
@@ -26,14 +27,6 @@ __all__ = ["MissingStep", "Session", "start"]
 _DEPENDS = {"summary_images": "motion", "model": "motion", "evaluation": "model", "export": "model"}
 
 
-class MissingStep(MissingFileError):
-    """A lesson asks for something that an earlier lesson makes, and it isn't there."""
-
-    def _render_traceback_(self) -> list[str]:
-        # IPython shows this instead of a stack trace: nothing in the code is wrong.
-        return str(self).splitlines()
-
-
 def start(results: str | os.PathLike = "results", movie: str | os.PathLike = "demo") -> Session:
     """
     Open the folder of results, making it if it's new.
@@ -42,7 +35,7 @@ def start(results: str | os.PathLike = "results", movie: str | os.PathLike = "de
     ----------
     results : path-like
         The folder, relative to the working directory. Where it is left at ``'results'``, the environment
-        variable ``WORKSHOP_RESULTS`` may name another.
+        variable ``WORKSHOP_RESULTS`` may name another; ``{movie}`` in it stands for the movie's name.
     movie : str or path-like
         What `workshop_utils.data.get` understands: ``'demo'``, a known name, or a path.
 
@@ -54,12 +47,15 @@ def start(results: str | os.PathLike = "results", movie: str | os.PathLike = "de
     Raises
     ------
     InputError
-        The folder holds the results of another movie, or of a newer version of the workshop.
+        The folder holds the results of another movie, or of a newer version of the workshop, or can't be
+        written to.
     """
+    found = data.get(movie)
     folder = Path(os.fspath(results)).expanduser()
     if str(folder) == "results":
-        folder = Path(os.environ.get("WORKSHOP_RESULTS") or folder).expanduser()
-    session = Session(folder.resolve(), data.get(movie), str(movie))
+        named = (os.environ.get("WORKSHOP_RESULTS") or "results").replace("{movie}", found.stem)
+        folder = Path(named).expanduser()
+    session = Session(folder.resolve(), found, str(movie))
     session._open()
     return session
 
@@ -76,10 +72,14 @@ class Session:
         The movie, absolute.
     requested : str
         The movie as it was asked for (``'demo'``, a name, a path).
+    scratch : pathlib.Path
+        Folder for heavy working files: on the machine's own disk if the environment variable
+        ``WORKSHOP_SCRATCH`` names a place there, else the results folder.
     """
 
     def __init__(self, folder: Path, movie: Path, requested: str) -> None:
         self.folder = folder
+        self.scratch = scratch.folder_for(folder)
         self.movie = movie
         self.requested = requested
         self._clock = time.perf_counter()
@@ -120,7 +120,7 @@ class Session:
 
     def record(self, step: str, **values: Any) -> None:
         """
-        Note what a step made, in ``session.json``.
+        Note what a step made, in ``session.json``. Files in the scratch folder are copied to the results.
 
         Parameters
         ----------
@@ -139,6 +139,7 @@ class Session:
             A value can't be kept in a text file.
         """
         self._check_step(step)
+        values = {key: scratch.keep(value, self.scratch, self.folder) for key, value in values.items()}
         seconds = float(values.pop("seconds", time.perf_counter() - self._clock))
         self._clock = time.perf_counter()
         content = session_file.read(self.folder)
@@ -189,7 +190,7 @@ class Session:
 
     def need(self, step: str) -> dict[str, Any]:
         """
-        Get what an earlier step noted.
+        Get what an earlier step noted; where it is missing, offer to run the lessons that make it.
 
         Parameters
         ----------
@@ -204,22 +205,33 @@ class Session:
         Raises
         ------
         MissingStep
-            The step wasn't done, or its files are gone. The message names the notebook and the command.
+            The step wasn't done, or its files are gone, and nobody said yes to running it now. The message
+            names the notebook and the command.
         """
         self._check_step(step)
+        found = self._what_is_missing(step)
+        if found:
+            numbers = steps_to_run(step, self.has)
+            offer(numbers, self.requested, self.folder)
+            # What was run may have left less than was hoped for.
+            found = self._what_is_missing(step)
+            if found:
+                raise MissingStep(explain_missing(step, found, numbers, self.requested, self.folder))
         steps = session_file.read(self.folder)["steps"]
-        if step not in steps:
-            raise MissingStep(self._explain_missing(step, f"only {', '.join(steps) or 'an empty session'}"))
-        lost = self.lost(step)
-        if lost:
-            raise MissingStep(
-                self._explain_missing(step, f"that {', '.join(map(str, lost))} has been deleted or moved")
-            )
         before = _DEPENDS.get(step)
         if before in steps and steps[before]["recorded"] > steps[step]["recorded"]:
             advice = f"If it changed, run lesson {STEPS[step]} again too."
             print(f"Note: '{before}' was run again after '{step}'. {advice}")
-        return decode(steps[step]["values"], self.folder)
+        values = decode(steps[step]["values"], self.folder)
+        return {key: scratch.fetch(value, self.scratch, self.folder) for key, value in values.items()}
+
+    def _what_is_missing(self, step: str) -> str:
+        """Say what is there instead of what a step leaves; nothing if all of it is there."""
+        steps = session_file.read(self.folder)["steps"]
+        if step not in steps:
+            return f"only {', '.join(steps) or 'an empty session'}"
+        lost = self.lost(step)
+        return f"that {', '.join(map(str, lost))} has been deleted or moved" if lost else ""
 
     def save_params(self, opts: Any) -> Path:
         """
@@ -285,7 +297,17 @@ class Session:
             raise InputError(
                 explain("a folder for the results", f"a file, {self.folder}", "name another folder")
             )
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._take_over()
+        except OSError as error:
+            if isinstance(error, FileNotFoundError):  # something else is missing, and says so itself
+                raise
+            expected = f"a folder for the results that can be written to: {self.folder}"
+            fix = "name another with results=..., one of your own (a shared folder is often read-only)"
+            raise InputError(explain(expected, f"{type(error).__name__}: {error}", fix)) from error
+
+    def _take_over(self) -> None:
         known = session_file.read(self.folder)
         mine = fingerprint(self.movie)
         theirs = known.get("movie", mine)
@@ -316,30 +338,12 @@ class Session:
         tails = (self.folder.joinpath(*parts[start:]) for start in range(1, len(parts)))
         return next((tail for tail in tails if tail.exists()), path)
 
-    def _explain_missing(self, step: str, found: str) -> str:
-        number = STEPS[step]
-        first = min((n for name, n in STEPS.items() if n < number and not self.has(name)), default=number)
-        chosen = f"{first}-{number}" if first < number else str(number)
-        command = f'workshop run --movie "{self.requested}" --results "{self.folder}" --steps {chosen}'
-        return explain(
-            f"what the step '{step}' leaves in {self.folder}",
-            found,
-            f"run {_notebook(number)} with the same movie and results, or in a cell: !{command}",
-        )
-
     @staticmethod
     def _check_step(step: str) -> None:
         if step not in STEPS:
             hint = nearest(step, STEPS)
             fix = f"use '{hint}'" if hint else "use one of them"
             raise ParameterError(explain(f"a step of the pipeline ({', '.join(STEPS)})", repr(step), fix))
-
-
-def _notebook(number: int) -> str:
-    try:
-        return f"the notebook {lessons()[number].name}"
-    except (MissingFileError, KeyError):
-        return f"lesson {number}"
 
 
 def _now() -> str:

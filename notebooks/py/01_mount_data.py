@@ -12,28 +12,46 @@
 
 # %% tags=["parameters"]
 movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie
-results = "results"  # folder for everything the workshop writes; in Colab best one on Drive, see lesson 1
+results = "results"  # folder for everything the workshop writes; in Colab it lies on your Drive
 frame_rate = 10.0  # frames per second, used where the movie's own rate is not known
-drive_folder = "MyDrive/behavior&calcium-imaging-workshop/data/calcium-imaging-data"  # on Google Drive
-local_folder = "workshop_data"  # copy of that folder on this machine's own disk
-package = "calcium-workshop"  # what pip installs on a new Colab machine: name, wheel or git address
+drive_folder = "MyDrive/behavior&calcium-imaging-workshop/data/calcium-imaging-data"  # Colab: on Drive
+package = ""  # Colab: address to install the workshop from, if its wheel isn't in that folder
 log_level = "WARNING"  # how much to report: "DEBUG", "INFO", "WARNING" or "ERROR"
 log_file = ""  # also write the log to this file; empty: only to the screen
 
 # %% [markdown]
 # ## Install (Colab only, a few seconds)
 #
-# Colab gives you a fresh computer each time, without this workshop on it. The next cell installs it and
-# leaves everything that Colab brought along as it was, so the runtime needs no restart. On your own machine
-# the cell finds the workshop and does nothing.
+# Colab gives you a fresh computer each time, without this workshop on it. The next cell, which is the first
+# in every lesson, asks for access to your Drive, installs the workshop from the folder `drive_folder` there
+# and copies that folder to the computer's own disk. Everything that Colab brought along stays as it was, so
+# the runtime needs no restart. Run again, the cell does nothing; on your own machine it never does.
 
 # %% tags=["colab-only"]
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
-if importlib.util.find_spec("workshop_utils") is None:
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
+if "google.colab" in sys.modules:  # a new computer: fetch the workshop and its data; elsewhere do nothing
+    if importlib.util.find_spec("workshop_utils") is None:
+        from google.colab import drive
+
+        try:
+            drive.mount("/content/drive")
+        except Exception as problem:
+            print(f"No Drive ({problem}). To use it run this cell again and allow access.")
+        home, name = Path("/content/drive"), Path(drive_folder).name
+        places = [home / drive_folder, *home.glob(f"*/{name}")]  # the folder itself, or a shortcut to it
+        found = [str(wheel) for place in places for wheel in place.glob("calcium_workshop-*.whl")]
+        source = (found or [package])[0]
+        if not source:
+            there = ", ".join(item.name for item in home.glob("MyDrive/*")) or "nothing"
+            sys.exit(f"No workshop in {places[0]}. My Drive holds {there}. Add a shortcut to '{name}' to it.")
+        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)
+    from workshop_utils import colab
+
+    colab.start(drive_folder)
 
 # %% [markdown]
 # ## Set up
@@ -82,32 +100,31 @@ logger = logs.start(level=log_level, file=log_file or None)
 # holoviews. Nothing opens a window of its own, so all of it works in a browser.
 
 # %% [markdown]
-# ## Mount Drive and copy the data
+# ## Drive and the local disk
 #
 # A Colab machine is temporary: what is on its disk is gone when you close it. Google Drive stays. But Drive
-# is slow, so we copy the movie from Drive to the local disk once, read it there, and write the results back
-# to Drive.
+# is slow, so the movie is copied from Drive to the local disk once and read there, and the results are
+# written back to Drive.
 #
-# In Colab the cell asks for your permission, mounts Drive and copies the folder `drive_folder`. If the copy
-# is already there it goes on. Anywhere else it just says that there is no Drive and goes on: the movie is
-# then a local file, a name from the registry (such as `data_endoscope.tif`, downloaded once), or the demo
-# movie.
+# The first cell has done both. The next line shows the copying again: what is there already is not copied,
+# and a copy that was cut off goes on where it stopped. The copied movie is opened with `movie =
+# "workshop_data"`, or with its path if there are several. Anywhere else the line says that there is no Drive;
+# the movie is then a local file, a name from the registry (such as `data_endoscope.tif`, downloaded once), or
+# the demo movie.
 
 # %%
-data_folder = colab.copy_from_drive(drive_folder, local_folder)
+data_folder = colab.copy_from_drive(drive_folder)
 
 # %% [markdown]
 # ## Open the session
 #
 # A *session* is the folder in which the lessons keep what they make, so that each lesson finds what the
-# ones before it left. In Colab every notebook runs on a machine of its own, so put that folder on Drive,
-# with the same line in the first cell of each lesson: `results =
-# "/content/drive/MyDrive/workshop_results"`. The copied movie is opened with `movie = "workshop_data"`, or
-# straight from Drive, more slowly, with its path there.
+# ones before it left. In Colab every notebook runs on a machine of its own, so there this folder lies on
+# your Drive: `MyDrive/workshop_results`, one folder in it for each movie. Heavy working files stay on the
+# local disk; the one that later lessons need, the memory map, is kept on Drive as well. After a disconnect
+# open the lesson you were in and run it from the top: it finds everything.
 
 # %%
-if "/content/drive" in f"{movie} {results}":  # Colab: something is on Google Drive
-    colab.mount_drive()
 s = session.start(results, movie)
 fr = s.frame_rate or frame_rate
 print(f"movie:   {s.movie}\nresults: {s.folder}\nrate:    {fr:g} frames per second")
@@ -220,8 +237,11 @@ print("The solution is right:", is_right(binned.fr))
 # ## When it goes wrong
 #
 # - *The movie is not found:* the message lists the movies beside the path you gave. Mind capital letters.
-# - *Drive asks again and again:* use the account that holds the workshop folder; add a shortcut to "My
-#   Drive".
+# - *Drive asks again and again, or "credential propagation was unsuccessful":* allow access with the account
+#   you use Colab with, and tick every box in the window that asks.
+# - *The workshop's folder isn't found:* it was shared with you, but isn't in your Drive yet. In Drive, under
+#   "Shared with me", right-click it and add a shortcut to "My Drive".
+# - *Something fails that worked yesterday:* the cell with `doctor.show`, and do what it says.
 # - *The kernel dies while loading:* CaImAn reads the whole movie, and it is larger than the memory. Load a
 #   part with `cm.load(path, subindices=slice(0, 1000))`. (The embedded engine leaves such a movie in its
 #   file.)

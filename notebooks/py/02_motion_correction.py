@@ -8,7 +8,7 @@
 
 # %% tags=["parameters"]
 movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie
-results = "results"  # folder for everything the workshop writes; in Colab best one on Drive, see lesson 1
+results = "results"  # folder for everything the workshop writes; in Colab it lies on your Drive
 motion_correct = True  # False: the movie is already corrected, only make the memory map
 pw_rigid = False  # use the piecewise-rigid correction for the result (both are shown)
 gSig_filt = 6  # width of the spatial high-pass filter in pixels, as chosen from the comparison below
@@ -18,15 +18,34 @@ overlaps = 24  # piecewise rigid: overlap of neighbouring patches, pixels
 max_deviation_rigid = 3  # piecewise rigid: how far a patch may deviate from the whole frame, pixels
 frame_rate = 10.0  # frames per second, used where the movie's own rate is not known
 decay_time = 0.4  # how long a typical calcium transient lasts, seconds
-package = "calcium-workshop"  # what pip installs on a new Colab machine: name, wheel or git address
+drive_folder = "MyDrive/behavior&calcium-imaging-workshop/data/calcium-imaging-data"  # Colab: on Drive
+package = ""  # Colab: address to install the workshop from, if its wheel isn't in that folder
 
 # %% tags=["colab-only"]
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
-if importlib.util.find_spec("workshop_utils") is None:
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
+if "google.colab" in sys.modules:  # a new computer: fetch the workshop and its data; elsewhere do nothing
+    if importlib.util.find_spec("workshop_utils") is None:
+        from google.colab import drive
+
+        try:
+            drive.mount("/content/drive")
+        except Exception as problem:
+            print(f"No Drive ({problem}). To use it run this cell again and allow access.")
+        home, name = Path("/content/drive"), Path(drive_folder).name
+        places = [home / drive_folder, *home.glob(f"*/{name}")]  # the folder itself, or a shortcut to it
+        found = [str(wheel) for place in places for wheel in place.glob("calcium_workshop-*.whl")]
+        source = (found or [package])[0]
+        if not source:
+            there = ", ".join(item.name for item in home.glob("MyDrive/*")) or "nothing"
+            sys.exit(f"No workshop in {places[0]}. My Drive holds {there}. Add a shortcut to '{name}' to it.")
+        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)
+    from workshop_utils import colab
+
+    colab.start(drive_folder)
 
 # %% [markdown]
 # With CaImAn the engine line below would be
@@ -47,15 +66,13 @@ from pathlib import Path
 
 import numpy as np
 
-from workshop_utils import colab, players, plots, scoring, session
+from workshop_utils import players, plots, scoring, session
 from workshop_utils.engine import MotionCorrect, cm, params, plain_filter
 from workshop_utils.files import replacing
 
 # %%
-if "/content/drive" in f"{movie} {results}":  # Colab: something is on Google Drive
-    colab.mount_drive()
 s = session.start(results, movie)
-os.environ["CAIMAN_TEMP"] = str(s.folder)  # CaImAn writes its working files here
+os.environ["CAIMAN_TEMP"] = str(s.scratch)  # CaImAn writes its working files here
 fname = str(s.movie)
 fr = s.frame_rate or frame_rate
 

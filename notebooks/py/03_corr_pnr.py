@@ -8,19 +8,38 @@
 
 # %% tags=["parameters"]
 movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie
-results = "results"  # folder for everything the workshop writes; in Colab best one on Drive, see lesson 1
+results = "results"  # folder for everything the workshop writes; in Colab it lies on your Drive
 gSig = 3  # width (sigma) of a cell in pixels: about a quarter of its diameter
 min_corr = 0.85  # smallest local correlation of a seed pixel, 0 to 1
 min_pnr = 12.0  # smallest peak-to-noise ratio of a seed pixel
-package = "calcium-workshop"  # what pip installs on a new Colab machine: name, wheel or git address
+drive_folder = "MyDrive/behavior&calcium-imaging-workshop/data/calcium-imaging-data"  # Colab: on Drive
+package = ""  # Colab: address to install the workshop from, if its wheel isn't in that folder
 
 # %% tags=["colab-only"]
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
-if importlib.util.find_spec("workshop_utils") is None:
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
+if "google.colab" in sys.modules:  # a new computer: fetch the workshop and its data; elsewhere do nothing
+    if importlib.util.find_spec("workshop_utils") is None:
+        from google.colab import drive
+
+        try:
+            drive.mount("/content/drive")
+        except Exception as problem:
+            print(f"No Drive ({problem}). To use it run this cell again and allow access.")
+        home, name = Path("/content/drive"), Path(drive_folder).name
+        places = [home / drive_folder, *home.glob(f"*/{name}")]  # the folder itself, or a shortcut to it
+        found = [str(wheel) for place in places for wheel in place.glob("calcium_workshop-*.whl")]
+        source = (found or [package])[0]
+        if not source:
+            there = ", ".join(item.name for item in home.glob("MyDrive/*")) or "nothing"
+            sys.exit(f"No workshop in {places[0]}. My Drive holds {there}. Add a shortcut to '{name}' to it.")
+        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)
+    from workshop_utils import colab
+
+    colab.start(drive_folder)
 
 # %% [markdown]
 # With CaImAn the engine line below would be
@@ -37,13 +56,11 @@ for name in ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"
 
 import numpy as np
 
-from workshop_utils import colab, plots, scoring, session, sliders
+from workshop_utils import plots, scoring, session, sliders
 from workshop_utils.engine import cm
 from workshop_utils.files import replacing
 
 # %%
-if "/content/drive" in f"{movie} {results}":  # Colab: something is on Google Drive
-    colab.mount_drive()
 s = session.start(results, movie)
 motion = s.need("motion")
 opts = s.load_params()

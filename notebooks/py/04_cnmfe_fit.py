@@ -8,7 +8,7 @@
 
 # %% tags=["parameters"]
 movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie
-results = "results"  # folder for everything the workshop writes; in Colab best one on Drive, see lesson 1
+results = "results"  # folder for everything the workshop writes; in Colab it lies on your Drive
 rf = 40  # half the width of a patch, pixels
 stride = 20  # overlap of neighbouring patches, pixels
 merge_thr = 0.7  # merge overlapping components whose traces correlate more than this
@@ -17,15 +17,34 @@ tsub = 2  # average this many frames during initialisation
 ssub = 1  # average this many pixels, in each direction, during initialisation
 ssub_B = 2  # the same, for the background
 ring_size_factor = 1.4  # radius of the ring, in units of gSiz
-package = "calcium-workshop"  # what pip installs on a new Colab machine: name, wheel or git address
+drive_folder = "MyDrive/behavior&calcium-imaging-workshop/data/calcium-imaging-data"  # Colab: on Drive
+package = ""  # Colab: address to install the workshop from, if its wheel isn't in that folder
 
 # %% tags=["colab-only"]
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
-if importlib.util.find_spec("workshop_utils") is None:
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
+if "google.colab" in sys.modules:  # a new computer: fetch the workshop and its data; elsewhere do nothing
+    if importlib.util.find_spec("workshop_utils") is None:
+        from google.colab import drive
+
+        try:
+            drive.mount("/content/drive")
+        except Exception as problem:
+            print(f"No Drive ({problem}). To use it run this cell again and allow access.")
+        home, name = Path("/content/drive"), Path(drive_folder).name
+        places = [home / drive_folder, *home.glob(f"*/{name}")]  # the folder itself, or a shortcut to it
+        found = [str(wheel) for place in places for wheel in place.glob("calcium_workshop-*.whl")]
+        source = (found or [package])[0]
+        if not source:
+            there = ", ".join(item.name for item in home.glob("MyDrive/*")) or "nothing"
+            sys.exit(f"No workshop in {places[0]}. My Drive holds {there}. Add a shortcut to '{name}' to it.")
+        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)
+    from workshop_utils import colab
+
+    colab.start(drive_folder)
 
 # %% [markdown]
 # With CaImAn the engine line below would be
@@ -46,14 +65,12 @@ import time
 import numpy as np
 from IPython.display import display
 
-from workshop_utils import colab, players, plots, scoring, session
+from workshop_utils import players, plots, scoring, session
 from workshop_utils.engine import cm, cnmf
 
 # %%
-if "/content/drive" in f"{movie} {results}":  # Colab: something is on Google Drive
-    colab.mount_drive()
 s = session.start(results, movie)
-os.environ["CAIMAN_TEMP"] = str(s.folder)  # CaImAn writes its working files here
+os.environ["CAIMAN_TEMP"] = str(s.scratch)  # CaImAn writes its working files here
 motion = s.need("motion")
 summary = np.load(s.need("summary_images")["images"])
 cn, pnr = summary["cn"], summary["pnr"]

@@ -8,18 +8,37 @@
 
 # %% tags=["parameters"]
 movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie
-results = "results"  # folder for everything the workshop writes; in Colab best one on Drive, see lesson 1
+results = "results"  # folder for everything the workshop writes; in Colab it lies on your Drive
 min_SNR = 3.0  # accept a component whose transients have at least this signal-to-noise ratio
 rval_thr = 0.85  # accept a component whose footprint correlates at least this much with the movie
-package = "calcium-workshop"  # what pip installs on a new Colab machine: name, wheel or git address
+drive_folder = "MyDrive/behavior&calcium-imaging-workshop/data/calcium-imaging-data"  # Colab: on Drive
+package = ""  # Colab: address to install the workshop from, if its wheel isn't in that folder
 
 # %% tags=["colab-only"]
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
-if importlib.util.find_spec("workshop_utils") is None:
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
+if "google.colab" in sys.modules:  # a new computer: fetch the workshop and its data; elsewhere do nothing
+    if importlib.util.find_spec("workshop_utils") is None:
+        from google.colab import drive
+
+        try:
+            drive.mount("/content/drive")
+        except Exception as problem:
+            print(f"No Drive ({problem}). To use it run this cell again and allow access.")
+        home, name = Path("/content/drive"), Path(drive_folder).name
+        places = [home / drive_folder, *home.glob(f"*/{name}")]  # the folder itself, or a shortcut to it
+        found = [str(wheel) for place in places for wheel in place.glob("calcium_workshop-*.whl")]
+        source = (found or [package])[0]
+        if not source:
+            there = ", ".join(item.name for item in home.glob("MyDrive/*")) or "nothing"
+            sys.exit(f"No workshop in {places[0]}. My Drive holds {there}. Add a shortcut to '{name}' to it.")
+        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)
+    from workshop_utils import colab
+
+    colab.start(drive_folder)
 
 # %% [markdown]
 # With CaImAn the engine line below would be
@@ -38,15 +57,13 @@ for name in ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"
 import numpy as np
 from IPython.display import display
 
-from workshop_utils import browser, colab, plots, scoring, session, sliders
+from workshop_utils import browser, plots, scoring, session, sliders
 from workshop_utils.engine import cm, load_CNMF
 from workshop_utils.files import human_bytes
 
 # %%
-if "/content/drive" in f"{movie} {results}":  # Colab: something is on Google Drive
-    colab.mount_drive()
 s = session.start(results, movie)
-os.environ["CAIMAN_TEMP"] = str(s.folder)  # CaImAn writes its working files here
+os.environ["CAIMAN_TEMP"] = str(s.scratch)  # CaImAn writes its working files here
 motion, model = s.need("motion"), s.need("model")
 Yr, dims, T = cm.load_memmap(str(motion["memmap"]))
 images = Yr.T.reshape((T,) + dims, order="F")

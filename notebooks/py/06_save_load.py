@@ -8,21 +8,40 @@
 
 # %% tags=["parameters"]
 movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie
-results = "results"  # folder for everything the workshop writes; in Colab best one on Drive, see lesson 1
+results = "results"  # folder for everything the workshop writes; in Colab it lies on your Drive
 save_as = "cnmfe_results.hdf5"  # where to save: a name in the results folder, or a full path
 export_folder = "export"  # where to put the tables and pictures: a name in the results folder, or a full path
 accepted_only = True  # export only the accepted components
 delete_working_files = True  # delete movie copies that no lesson needs any more
 delete_memory_map = False  # delete the memory map too; lessons 3 to 5 then need lesson 2 again
-package = "calcium-workshop"  # what pip installs on a new Colab machine: name, wheel or git address
+drive_folder = "MyDrive/behavior&calcium-imaging-workshop/data/calcium-imaging-data"  # Colab: on Drive
+package = ""  # Colab: address to install the workshop from, if its wheel isn't in that folder
 
 # %% tags=["colab-only"]
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
-if importlib.util.find_spec("workshop_utils") is None:
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
+if "google.colab" in sys.modules:  # a new computer: fetch the workshop and its data; elsewhere do nothing
+    if importlib.util.find_spec("workshop_utils") is None:
+        from google.colab import drive
+
+        try:
+            drive.mount("/content/drive")
+        except Exception as problem:
+            print(f"No Drive ({problem}). To use it run this cell again and allow access.")
+        home, name = Path("/content/drive"), Path(drive_folder).name
+        places = [home / drive_folder, *home.glob(f"*/{name}")]  # the folder itself, or a shortcut to it
+        found = [str(wheel) for place in places for wheel in place.glob("calcium_workshop-*.whl")]
+        source = (found or [package])[0]
+        if not source:
+            there = ", ".join(item.name for item in home.glob("MyDrive/*")) or "nothing"
+            sys.exit(f"No workshop in {places[0]}. My Drive holds {there}. Add a shortcut to '{name}' to it.")
+        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)
+    from workshop_utils import colab
+
+    colab.start(drive_folder)
 
 # %% [markdown]
 # With CaImAn the engine line below would be
@@ -43,15 +62,13 @@ from pathlib import Path
 
 import numpy as np
 
-from workshop_utils import colab, export, logs, plots, session
+from workshop_utils import export, logs, plots, session
 from workshop_utils.engine import cm, load_CNMF
 from workshop_utils.files import human_bytes
 
 # %%
-if "/content/drive" in f"{movie} {results}":  # Colab: something is on Google Drive
-    colab.mount_drive()
 s = session.start(results, movie)
-os.environ["CAIMAN_TEMP"] = str(s.folder)  # CaImAn writes its working files here
+os.environ["CAIMAN_TEMP"] = str(s.scratch)  # CaImAn writes its working files here
 s.need("evaluation")
 motion = s.need("motion")
 cnm = load_CNMF(str(s.need("model")["file"]), n_processes=1, dview=None)
@@ -175,8 +192,9 @@ for closed in logs.stop():
 
 # %%
 memory_map = Path(motion["memmap"])
-working = {*s.folder.glob("*.mmap"), *s.folder.glob("tmp_mov_mot_corr*")}
-working = sorted(file for file in working if file != memory_map or delete_memory_map)
+patterns = ("*.mmap", "tmp_mov_mot_corr*")
+working = {file for place in (s.folder, s.scratch) for pattern in patterns for file in place.glob(pattern)}
+working = sorted(file for file in working if file.name != memory_map.name or delete_memory_map)
 for file in working:
     print(f"{human_bytes(file.stat().st_size):>9}  {file.name}")
 freed = sum(file.stat().st_size for file in working)
