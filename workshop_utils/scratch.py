@@ -3,8 +3,8 @@ Heavy working files on a fast disk, and a copy of those that later lessons need 
 
 In Colab the results lie on Drive, which stays but is slow; the machine's own disk is fast but gone after a
 disconnect. A memory map is read in many small pieces, so it is used from the fast disk, and fetched from the
-results folder when a new machine has none. The environment variable ``WORKSHOP_SCRATCH`` names a folder on the
-fast disk; without it everything is in the results folder and nothing here copies anything.
+results folder when a new machine has none. The environment variable ``WORKSHOP_SCRATCH`` names a folder on
+the fast disk; without it everything is in the results folder and nothing here copies anything.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@
 # **You will learn** what the correlation image and the peak-to-noise image are, how the two thresholds on
 # them decide where CNMF-E looks for cells, and how to choose them with sliders.
 #
-# **Time:** about 35 minutes. **You need:** the memory map from lesson 2 in the results folder.
+# **Time:** about 35 minutes. **You need:** what lesson 2 left in the results folder;
+# if it is not there, this lesson offers to make it.
 
 # %% tags=["parameters"]
 movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie

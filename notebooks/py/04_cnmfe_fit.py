@@ -4,7 +4,8 @@
 # **You will learn** what CNMF-E does, why one-photon data needs its ring model of the background, what each
 # parameter means, and how to look at what came out.
 #
-# **Time:** about 40 minutes. **You need:** what lessons 2 and 3 left in the results folder.
+# **Time:** about 40 minutes. **You need:** what lessons 2 and 3 left in the results folder;
+# if it is not there, this lesson offers to make it.
 
 # %% tags=["parameters"]
 movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie

@@ -4,7 +4,8 @@
 # **You will learn** why some components aren't cells, which two numbers tell them apart, and how to set the
 # thresholds on them by looking at what you win and lose.
 #
-# **Time:** about 30 minutes. **You need:** the model from lesson 4 in the results folder.
+# **Time:** about 30 minutes. **You need:** the model from lesson 4 in the results folder;
+# if it is not there, this lesson offers to make it.
 
 # %% tags=["parameters"]
 movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie

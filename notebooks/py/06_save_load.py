@@ -4,7 +4,8 @@
 # **You will learn** to save the results so that CaImAn and other programs can read them, to load them and
 # carry on, and to leave the machine clean.
 #
-# **Time:** about 20 minutes. **You need:** the evaluated model from lesson 5 in the results folder.
+# **Time:** about 20 minutes. **You need:** the evaluated model from lesson 5 in the results
+# folder; if it is not there, this lesson offers to make it.
 
 # %% tags=["parameters"]
 movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie

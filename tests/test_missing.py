@@ -1,0 +1,83 @@
+"""A lesson that misses what an earlier one makes asks whether to run it."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+
+from workshop_utils import missing, runner, session
+from workshop_utils.session import MissingStep
+
+
+@pytest.fixture
+def opened(tmp_path, monkeypatch):
+    movie = tmp_path / "rec.tif"
+    tifffile.imwrite(movie, np.arange(60, dtype=np.uint8).reshape(3, 4, 5), photometric="minisblack")
+    monkeypatch.setenv("WORKSHOP_HEADLESS", "0")
+    return session.start(tmp_path / "results", movie)
+
+
+@pytest.fixture
+def ask(monkeypatch, opened):
+    """Answer questions, and note them and the lessons that are run."""
+    noted = {"questions": [], "runs": [], "answer": "yes"}
+
+    def answer(question):
+        noted["questions"].append(question)
+        if isinstance(noted["answer"], Exception):
+            raise noted["answer"]
+        return noted["answer"]
+
+    def run(movie, results, steps):
+        noted["runs"].append((movie, results, steps))
+        opened.record("motion", border=3)
+
+    monkeypatch.setattr(builtins, "input", answer)
+    monkeypatch.setattr(runner, "run", run)
+    return noted
+
+
+def test_yes_runs_what_is_missing_and_goes_on(opened, ask):
+    opened.record("movie", fr=10)
+    assert opened.need("motion") == {"border": 3}
+    assert ask["runs"] == [(opened.requested, opened.folder, [2])]
+    assert "Run lesson 2 now" in ask["questions"][0]
+
+
+def test_all_lessons_before_are_run_too(opened, ask):
+    opened.need("motion")
+    assert ask["runs"][0][2] == [1, 2] and "lessons 1 to 2" in ask["questions"][0]
+
+
+@pytest.mark.parametrize("answer", ["no", "", "what?", RuntimeError("raw_input was called"), EOFError()])
+def test_anything_but_yes_runs_nothing_and_says_how(opened, ask, answer):
+    ask["answer"] = answer
+    with pytest.raises(MissingStep, match=r"02_motion_correction.*!workshop run .* --steps 1-2\."):
+        opened.need("motion")
+    assert ask["runs"] == [] and len(ask["questions"]) == 1
+
+
+def test_nobody_there_is_not_asked(opened, ask, monkeypatch):
+    monkeypatch.setenv("WORKSHOP_HEADLESS", "1")
+    with pytest.raises(MissingStep, match="--steps 1-2"):
+        opened.need("motion")
+    assert ask["questions"] == []
+
+
+def test_run_that_did_not_help_is_said(opened, ask, monkeypatch):
+    monkeypatch.setattr(runner, "run", lambda *arguments, **options: None)
+    with pytest.raises(MissingStep, match="empty session"):
+        opened.need("motion")
+
+
+def test_papermill_is_installed_when_it_is_needed(opened, ask, monkeypatch):
+    commands = []
+    monkeypatch.setattr(missing.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(missing.subprocess, "run", lambda command, check: commands.append(command))
+    opened.need("motion")
+    assert "installs papermill first" in ask["questions"][0]
+    assert commands == [[sys.executable, "-m", "pip", "install", "--quiet", "papermill"]]
