@@ -7,13 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["human_bytes", "replacing", "write_text"]
+from cnmf_engine import partial
+
+__all__ = ["first_missing", "human_bytes", "listing", "replacing", "write_text"]
 
 
 @contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """
     Give a temporary name beside a file and rename it to the file when the block ends well.
+
+    What a killed process left of the same file is removed.
 
     Parameters
     ----------
@@ -27,12 +31,8 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
+    with partial.replacing(path) as temporary:
         yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> Path:
@@ -75,3 +75,47 @@ def human_bytes(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+def first_missing(path: str | os.PathLike) -> Path | None:
+    """
+    Find where a path stops being true.
+
+    Parameters
+    ----------
+    path : path-like
+        A file or folder.
+
+    Returns
+    -------
+    pathlib.Path or None
+        The first part of the path, from its root, that doesn't exist; None if all of it does.
+    """
+    path = Path(path).absolute()
+    return next((part for part in (*reversed(path.parents), path) if not part.exists()), None)
+
+
+def listing(folder: str | os.PathLike, most: int = 8) -> str:
+    """
+    Word what is in a folder, for a message.
+
+    Parameters
+    ----------
+    folder : path-like
+        The folder.
+    most : int
+        How many names to give.
+
+    Returns
+    -------
+    str
+        Quoted names, folders with a slash behind them; ``'nothing'`` for an empty folder. Hidden files
+        aren't mentioned.
+    """
+    try:
+        items = [item for item in Path(folder).iterdir() if not item.name.startswith(".")]
+    except OSError as error:
+        return f"what can't be listed ({error.strerror})"
+    names = sorted(item.name + ("/" if item.is_dir() else "") for item in items)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return (", ".join(f"'{name}'" for name in names[:most]) or "nothing") + more

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from cnmf_engine.errors import InputError, MissingFileError, explain, nearest
+from cnmf_engine.partial import replacing
 
 __all__ = ["DAMAGED", "MOVIE_SUFFIXES", "find_movie", "replacing"]
 
@@ -90,32 +88,3 @@ def _beside(folder: Path, name: str) -> str:
     )
     closest = nearest(name, names)
     return f"; movie files there: {listed}" + (f"; the nearest name is {closest!r}" if closest else "")
-
-
-@contextmanager
-def replacing(target: str | os.PathLike) -> Iterator[Path]:
-    """
-    Write a file under a temporary name beside it and rename it when the block ends well.
-
-    A map of an older file of that name stays valid on POSIX, since renaming leaves its content alone. Windows
-    refuses to replace a mapped file with a `PermissionError`.
-
-    Parameters
-    ----------
-    target : path
-        The file to write.
-
-    Yields
-    ------
-    Path
-        Where to write; removed if the block fails.
-    """
-    target = Path(target)
-    partial = target.with_name(
-        f".{target.stem[:80]}.{os.getpid()}-{uuid.uuid4().hex[:8]}.part{target.suffix}"
-    )
-    try:
-        yield partial
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)

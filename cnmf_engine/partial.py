@@ -1,0 +1,129 @@
+"""
+Files under a temporary name until they are complete, and what is left of those that never were.
+
+A temporary name says which process writes it, so that what a killed process left can be told from what
+another one is writing at this moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import itertools
+import os
+import platform
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["OWNER", "is_gone", "owner", "replacing"]
+
+#: What `owner` looks like, for names that hold it.
+OWNER = r"[0-9a-f]{6}-\d+-\d+-\d+"
+# The clock may be set while a process runs, and the time at which it started is told to the second.
+_SAME_START = 2.0
+_DAY = 24 * 3600.0
+_LONGEST_STEM = 80
+_numbers = itertools.count()
+
+
+def owner() -> str:
+    """
+    Say who writes a file, for its temporary name.
+
+    Returns
+    -------
+    str
+        Machine, process number, the time at which the process started (numbers are used again), and a number
+        that no other file of this process has.
+    """
+    return f"{_machine()}-{os.getpid()}-{_own_start(os.getpid())}-{next(_numbers)}"
+
+
+def is_gone(text: str, modified: float, idle: float = _DAY) -> bool:
+    """
+    Say whether the process that wrote a file has ended.
+
+    Parameters
+    ----------
+    text : str
+        From `owner`.
+    modified : float
+        When the file was last changed, s since the epoch.
+    idle : float
+        Processes on another machine can't be seen from here: they count as ended when the file hasn't
+        changed for so long, s.
+
+    Returns
+    -------
+    bool
+        False for files of this process.
+    """
+    import psutil
+
+    machine, pid, start, _ = text.split("-")
+    if machine != _machine():
+        return time.time() - modified > idle
+    try:
+        process = psutil.Process(int(pid))
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return True
+        return abs(process.create_time() - int(start)) > _SAME_START
+    except (psutil.NoSuchProcess, OverflowError):
+        return True
+    except psutil.AccessDenied:
+        return False
+
+
+@contextmanager
+def replacing(target: str | os.PathLike) -> Iterator[Path]:
+    """
+    Write a file under a temporary name beside it and rename it when the block ends well.
+
+    A map of an older file of that name stays valid on POSIX, since renaming leaves its content alone. Windows
+    refuses to replace a mapped file with a `PermissionError`. What a killed process left of the same file is
+    removed.
+
+    Parameters
+    ----------
+    target : path
+        The file to write.
+
+    Yields
+    ------
+    Path
+        Where to write, with the same ending as `target`; removed if the block fails.
+    """
+    target = Path(target)
+    stem = target.stem[:_LONGEST_STEM]
+    _remove_leftovers(target.parent, stem)
+    partial = target.with_name(f".{stem}.{owner()}.part{target.suffix}")
+    try:
+        yield partial
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _remove_leftovers(folder: Path, stem: str) -> None:
+    pattern = re.compile(rf"\.{re.escape(stem)}\.({OWNER})\.part(\.\w+)?")
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            match = pattern.fullmatch(entry.name)
+            if match and is_gone(match[1], entry.stat().st_mtime):
+                os.unlink(entry.path)
+
+
+@functools.cache
+def _machine() -> str:
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:6]
+
+
+@functools.cache
+def _own_start(pid: int) -> int:
+    import psutil
+
+    return int(psutil.Process(pid).create_time())
