@@ -184,63 +184,6 @@ def test_registry_of_the_workshop():
             assert hashlib.sha256(data.get(entry.name).read_bytes()).hexdigest() == entry.sha256
 
 
-def test_copy_folder_copies_then_skips(movie, tmp_path, capsys):
-    (movie.parent / "sub").mkdir()
-    (movie.parent / "sub" / "notes.txt").write_text("x")
-    target = tmp_path / "Ziel & mehr"
-    first = data.copy_folder(movie.parent, target)
-    assert (first.copied, first.skipped) == (2, 0)
-    assert (target / "my movie.tif").read_bytes() == movie.read_bytes()
-    assert "Copied 2 file(s)" in capsys.readouterr().out
-    again = data.copy_folder(movie.parent, target)
-    assert (again.copied, again.skipped) == (0, 2) and again.skipped_bytes == first.copied_bytes
-    assert "Nothing to copy" in str(again)
-
-
-def test_copy_folder_copies_what_changed_and_keeps_the_rest(movie, tmp_path):
-    target = tmp_path / "copy"
-    data.copy_folder(movie.parent, target, progress=False)
-    (target / "mine.txt").write_text("mine")
-    movie.write_bytes(b"another recording")
-    report = data.copy_folder(movie.parent, target, progress=False)
-    assert report.copied == 1 and (target / movie.name).read_bytes() == b"another recording"
-    assert sorted(path.name for path in target.iterdir()) == ["mine.txt", "my movie.tif"]
-
-
-def test_copy_folder_stopped_leaves_no_half_file(movie, tmp_path, monkeypatch):
-    def stop(src, dst):
-        dst.write_bytes(b"half")
-        raise OSError("Drive went away")
-
-    monkeypatch.setattr("shutil.copyfile", stop)
-    with pytest.raises(OSError, match="Drive went away"):
-        data.copy_folder(movie.parent, tmp_path / "copy", progress=False)
-    assert list((tmp_path / "copy").iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("src", "dst", "message"),
-    [
-        ("mäuse & Hirm", "copy", r"use '.*mäuse & Hirn'"),
-        ("mäuse & Hirn/my movie.tif", "copy", "Found a file"),
-        ("mäuse & Hirn", "mäuse & Hirn/copy", "inside it"),
-        ("mäuse & Hirn", "mäuse & Hirn/my movie.tif", "Found a file"),
-    ],
-)
-def test_copy_folder_refuses(movie, tmp_path, src, dst, message):
-    with pytest.raises((InputError, MissingFileError), match=message):
-        data.copy_folder(tmp_path / src, tmp_path / dst, progress=False)
-
-
-def test_copy_folder_needs_room(movie, tmp_path, monkeypatch):
-    from collections import namedtuple
-
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr("shutil.disk_usage", lambda path: usage(10, 0, 10))
-    with pytest.raises(InputError, match=r"Found 10 B free there"):
-        data.copy_folder(movie.parent, tmp_path / "copy", progress=False)
-
-
 def test_resource_missing(monkeypatch, tmp_path):
     monkeypatch.setattr(lessons, "__file__", str(tmp_path / "workshop_utils" / "lessons.py"))
     with pytest.raises(MissingFileError, match="the workshop's folder 'data'"):
