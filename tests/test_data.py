@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import http.server
 import json
 import os
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 
 from cnmf_engine.errors import InputError, MissingFileError
-from workshop_utils import data, known, lessons
+from workshop_utils import colab, copy_one, data, known, lessons
+from workshop_utils.files import human_bytes
 
 
 @pytest.fixture
@@ -83,9 +86,18 @@ def test_folder_with_one_movie(movie):
 def test_folder_with_several_movies_lists_them(movie):
     other = movie.with_name("second.AVI")
     other.write_bytes(b"")
-    with pytest.raises(
-        InputError, match=r"Found 2: 'my movie.tif', 'second.AVI'.\nTo go on: name one, for example"
-    ):
+    with pytest.raises(InputError) as caught:
+        data.get(movie.parent)
+    assert "Found 2: 'my movie.tif' (" in str(caught.value) and ", 'second.AVI' (0 B)." in str(caught.value)
+    assert f'To go on: name one in the parameters, for example movie = "{movie.as_posix()}"' in str(
+        caught.value
+    )
+
+
+def test_many_movies_are_not_all_listed(movie):
+    for number in range(20):
+        movie.with_name(f"a{number:02}.tif").write_bytes(b"")
+    with pytest.raises(InputError, match=r"(?s)Found 21: .*'a09.tif' \(0 B\) and 11 more"):
         data.get(movie.parent)
 
 
@@ -116,6 +128,109 @@ def test_misspelt_path_suggests_the_movie_beside_it(movie, asked, meant):
 def test_misspelt_name_suggests_the_known_one():
     with pytest.raises(MissingFileError, match="did you mean 'demo'"):
         data.get("demmo")
+
+
+@pytest.mark.parametrize(
+    ("asked", "found", "fix"),
+    [
+        ("mause & Hirn/deep/my movie.tif", "no 'mause & Hirn' in ", "did you mean '{tmp}/mäuse & Hirn'?"),
+        ("mause & Hirn/my movie.tif", "there is 'mäuse & Hirn/'", "mean '{tmp}/mäuse & Hirn/my movie.tif'?"),
+        ("xyz/a/b/rec.tif", "no 'xyz' in ", "check the path from 'xyz' on, capital letters too"),
+        ("mäuse & Hirn/my movie.tif/x/y.tif", "which is a file and no folder", "name it as it is: movie = "),
+        ("mause & Hirn", "no file or folder at ", "did you mean '{tmp}/mäuse & Hirn'?"),
+    ],
+)
+def test_broken_path_is_followed_to_where_it_ends(movie, tmp_path, asked, found, fix):
+    with pytest.raises(MissingFileError) as caught:
+        data.get(tmp_path / asked)
+    assert found in str(caught.value) and fix.format(tmp=tmp_path) in str(caught.value)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there it is a path like any other")
+def test_path_of_a_windows_computer():
+    with pytest.raises(MissingFileError, match="a path on a Windows computer"):
+        data.get(r"C:\data\rec.tif")
+
+
+@pytest.fixture
+def drive(tmp_path, monkeypatch):
+    """Expect Drive at a place of this test's; nothing is mounted there."""
+    monkeypatch.setenv("WORKSHOP_DRIVE", str(tmp_path / "drive"))
+    return tmp_path / "drive"
+
+
+def test_drive_that_is_not_mounted(drive, monkeypatch):
+    with pytest.raises(MissingFileError, match=r"a machine that isn't Colab(.|\n)*a path on this machine"):
+        data.get(drive / "MyDrive" / "rec.tif")
+    monkeypatch.setattr(colab, "in_colab", lambda: True)
+    with pytest.raises(MissingFileError, match=r"Drive isn't mounted(.|\n)*colab.mount_drive\(\)"):
+        data.get(drive / "MyDrive" / "rec.tif")
+    (drive / "MyDrive" / "data").mkdir(parents=True)
+    with pytest.raises(
+        MissingFileError, match=r"no 'dta' in .*; there is 'data/'(.|\n)*did you mean '.*data'"
+    ):
+        data.get(drive / "MyDrive" / "dta" / "rec.tif")
+
+
+def test_connection_that_is_lost(drive, movie, monkeypatch):
+    (drive / "MyDrive").mkdir(parents=True)
+
+    def lost(*args, **options):
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "exists", lost)
+        with pytest.raises(InputError, match=r"endpoint is not connected(.|\n)*restart the runtime"):
+            data.get(drive / "MyDrive" / "rec.tif")
+        with pytest.raises(InputError, match=r"endpoint is not connected(.|\n)*check the path and the disk"):
+            data.get(movie)
+
+
+def test_empty_and_incomplete_movies(movie):
+    empty = movie.with_name("empty.tif")
+    empty.write_bytes(b"")
+    with pytest.raises(InputError, match=r"a file of 0 bytes"):
+        data.get(empty)
+    part = movie.with_name("new.tif.crdownload")
+    part.write_bytes(b"half")
+    with pytest.raises(InputError, match=r"'new.tif.crdownload', 4 B, which isn't complete yet"):
+        data.get(part)
+    with pytest.raises(MissingFileError, match=r"'new.tif.crdownload', which isn't complete yet"):
+        data.get(movie.with_name("new.tif"))
+
+
+def test_movie_whose_copy_was_cut_off(movie, tmp_path, monkeypatch):
+    def some(file, source, stream, *rest):
+        stream.write(b"II*")
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(copy_one, "_pour", some)
+        with pytest.raises(InputError):
+            data.copy_folder(movie.parent, tmp_path / "copy", progress=False)
+    size = human_bytes(movie.stat().st_size)
+    with pytest.raises(
+        MissingFileError, match=rf"Found 3 B of {size}: copying it was cut off.\nTo go on: run the"
+    ):
+        data.get(tmp_path / "copy" / movie.name)
+    with pytest.raises(MissingFileError, match="none, only nothing, and 3 B of a copy that was cut off"):
+        data.get(tmp_path / "copy")
+
+
+def test_folder_above_the_one_with_the_movie(movie, tmp_path):
+    with pytest.raises(MissingFileError) as caught:
+        data.get(tmp_path)
+    assert f'here "{movie.parent.as_posix()}"' in str(caught.value)
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_no_right_to_read(movie, monkeypatch, what):
+    def refuse(*args, **options):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open" if what == "file" else "iterdir", refuse)
+    with pytest.raises(InputError, match=r"isn't allowed \(Permission denied\)(.|\n)*ask its owner"):
+        data.get(movie if what == "file" else movie.parent)
 
 
 def test_empty_name(tmp_path, monkeypatch):

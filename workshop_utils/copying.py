@@ -15,7 +15,7 @@ from cnmf_engine.errors import InputError, MissingFileError, explain
 from workshop_utils import copy_messages as messages
 from workshop_utils import copy_parts as parts
 from workshop_utils.copy_one import CopiedFile, copy, keep_time, sha256
-from workshop_utils.files import human_bytes
+from workshop_utils.files import UNFINISHED, human_bytes
 
 __all__ = ["CopyReport", "copy_file", "copy_folder"]
 
@@ -26,7 +26,6 @@ _GOOGLE = frozenset(
     f".g{kind}"
     for kind in "doc sheet slides form draw table script site jam map maillayout link note vid".split()
 )
-_PARTIAL = frozenset((".part", ".partial", ".crdownload", ".download"))
 # A movie in a Zarr folder can't be read without these.
 _NEEDED = frozenset((".zarray", ".zattrs", ".zgroup", ".zmetadata"))
 
@@ -196,7 +195,7 @@ def _walk(folder: str | os.PathLike, above: tuple[str, ...]) -> Iterator[Path]:
         if entry.name.startswith(".") and entry.name not in _NEEDED:
             continue
         if not entry.is_dir():
-            if Path(entry.name).suffix.lower() not in _PARTIAL:
+            if Path(entry.name).suffix.lower() not in UNFINISHED:
                 yield Path(entry.path)
         elif (real := os.path.realpath(entry.path)) not in above:  # a shortcut may lead back to where we are
             yield from _walk(entry.path, (*above, real))

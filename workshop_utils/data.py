@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnmf_engine.errors import InputError, MissingFileError, explain, nearest
+from cnmf_engine.errors import MissingFileError, explain
+from workshop_utils import data_messages
 from workshop_utils.copying import CopyReport, copy_folder
 from workshop_utils.known import KnownMovie, cache_folder, fetch, registry
 from workshop_utils.lessons import resource
@@ -64,18 +65,21 @@ def get(name_or_path: str | os.PathLike) -> Path:
     MissingFileError
         There is no such movie, the folder holds none, or the download failed.
     InputError
-        The folder holds several movies.
+        The folder holds several movies, or the movie is empty, incomplete or can't be read.
     """
     text = os.fspath(name_or_path).strip()
     if text in ("demo", DEMO):
         return _demo()
     path = Path(text).expanduser()
-    if text and path.exists():
-        return _in_folder(path.resolve()) if path.is_dir() else path.resolve()
+    with data_messages.reaching(path):
+        if text and path.exists():
+            found = path.resolve()
+            return data_messages.check_file(_in_folder(found) if found.is_dir() else found)
     known = registry()
     if text in known:
         return fetch(known[text])
-    raise MissingFileError(_not_found(text, path, known))
+    with data_messages.reaching(path):
+        raise MissingFileError(data_messages.not_found(text, path, known, _is_movie))
 
 
 def movies_in(path: str | os.PathLike) -> list[Path]:
@@ -161,33 +165,8 @@ def _in_folder(path: Path) -> Path:
     if len(movies) == 1:
         return movies[0]
     expected = f"a folder with one movie ({', '.join(_SUFFIXES + _FOLDER_SUFFIXES)}): {path}"
-    if movies:
-        listed = ", ".join(f"'{movie.name}'" for movie in movies)
-        raise InputError(
-            explain(expected, f"{len(movies)}: {listed}", f"name one, for example '{movies[0]}'")
-        )
-    raise MissingFileError(
-        explain(expected, f"none, only {_listing(path)}", "name the folder or the file of the movie")
+    raise (
+        data_messages.several(expected, movies)
+        if movies
+        else data_messages.no_movie(expected, path, movies_in)
     )
-
-
-def _listing(path: Path, most: int = 8) -> str:
-    names = sorted(item.name + ("/" if item.is_dir() else "") for item in path.iterdir())
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return (", ".join(f"'{name}'" for name in names[:most]) or "nothing") + more
-
-
-def _not_found(text: str, path: Path, known: dict[str, KnownMovie]) -> str:
-    choices = {name: name for name in ("demo", *known)}
-    there = path.parent
-    found = f"no file or folder at {path.absolute()}"
-    if there.is_dir():
-        # Nearest by file name, offered as the path that would have worked.
-        choices |= {item.name: str(there / item.name) for item in there.iterdir() if _is_movie(item)}
-        found += f"; in {there.absolute()} there is {_listing(there)}"
-    hint = nearest(text, choices) or nearest(path.name, choices)
-    fix = f"did you mean '{choices[hint]}'? " if hint else ""
-    expected = (
-        f"a movie: 'demo', a known name ({', '.join(known) or 'none'}), or the path of a file or folder"
-    )
-    return explain(expected, found, f"{fix}Check the spelling, and capital letters too, of {text!r}")

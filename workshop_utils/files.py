@@ -9,7 +9,10 @@ from pathlib import Path
 
 from cnmf_engine import partial
 
-__all__ = ["first_missing", "human_bytes", "listing", "replacing", "write_text"]
+__all__ = ["UNFINISHED", "first_missing", "human_bytes", "listing", "replacing", "write_text"]
+
+#: What browsers and other programs append to the name of a file that isn't complete.
+UNFINISHED = (".part", ".partial", ".crdownload", ".download")
 
 
 @contextmanager
