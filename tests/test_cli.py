@@ -100,6 +100,54 @@ def test_report_without_results(tmp_path):
     assert done.exit_code == 1 and "no session.json there" in done.output
 
 
+def test_help_names_every_command_in_a_whole_sentence():
+    done = CliRunner().invoke(cli.main, ["--help"])
+    listed = done.output.split("Commands:")[1].strip().splitlines()
+    assert [line.split()[0] for line in listed] == sorted(cli.main.commands)
+    assert all(line.endswith(".") and not line.endswith("...") for line in listed), done.output
+
+
+@pytest.mark.parametrize("option", [("--movie", "x.tif"), ("--drive-folder", "MyDrive/x"), ("-p", "a=1")])
+def test_check_of_a_bundle_takes_no_other_options(option, tmp_path):
+    done = CliRunner().invoke(cli.main, ["bundle", str(tmp_path), "--check", *option])
+    assert done.exit_code == 2 and "give no other options" in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--movie", "rek.tif"), "did you mean 'rec.tif'"),
+        (("--drive-folder", "courses"), "MyDrive/imaging-course"),
+        (("--wheel", "gone.whl"), "no such file"),
+        (("-p", "frame_rat=3"), "did you mean 'frame_rate'"),
+        (("--check",), "no such folder"),
+    ],
+)
+def test_wrong_options_of_a_bundle_are_explained(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tifffile.imwrite("rec.tif", np.zeros((3, 4, 5), np.uint8), photometric="minisblack")
+    done = CliRunner().invoke(cli.main, ["bundle", "out", *arguments])
+    assert done.exit_code == 1 and message in done.output and "Traceback" not in done.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_command_starts_without_what_it_may_find_missing():
+    code = (
+        "import sys; import workshop_utils.cli as cli; "
+        "heavy = {'numpy', 'matplotlib', 'scipy', 'bokeh', 'papermill', 'yaml'} & set(sys.modules); "
+        "sys.exit(f'imported: {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_missing_click_is_explained():
+    code = "import sys; sys.modules['click'] = None; import workshop_utils.cli"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "Expected click" in done.stderr and "pip install click" in done.stderr
+
+
 def test_version_as_a_module():
     command = [sys.executable, "-m", "workshop_utils.cli", "--version"]
     assert __version__ in subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -1,4 +1,4 @@
-"""Read notebooks as they lie on disk: their parameters, their source, and the cell that failed."""
+"""Read notebooks as they lie on disk: parameters (also to set them), source, and the cell that failed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ __all__ = [
     "cells",
     "find_failure",
     "parameters_of",
+    "set_parameters",
     "source_hash",
     "tags_of",
     "text_of",
@@ -150,6 +152,37 @@ def parameters_of(path: str | Path) -> dict[str, Any]:
     return found
 
 
+def set_parameters(path: str | Path, values: Mapping[str, Any]) -> str:
+    """
+    Give the parameters of a notebook other values; nothing else in it changes, and no file is written.
+
+    Parameters
+    ----------
+    path : path-like
+        A notebook with a cell tagged ``parameters``.
+    values : mapping of str to object
+        Name to plain value. Names that the notebook doesn't declare are left out.
+
+    Returns
+    -------
+    str
+        The notebook's text. Comments, cell ids and the order of everything stay as they are.
+
+    Raises
+    ------
+    InputError
+        It isn't a notebook.
+    """
+    cells(path)
+    notebook = json.loads(Path(path).read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        if "parameters" in tags_of(cell):
+            source = _assign(text_of(cell["source"]), values)
+            cell["source"] = source.splitlines(keepends=True) if isinstance(cell["source"], list) else source
+    # As Jupyter and nbformat write them.
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+
+
 def source_hash(path: str | Path) -> str:
     """
     Recognise a notebook's code, whatever its outputs and texts are.
@@ -190,6 +223,34 @@ def find_failure(path: str | Path) -> Failure | None:
                 error = _COLOURS.sub("", f"{output.get('ename', 'Error')}: {output.get('evalue', '')}")
                 return Failure(number, text_of(cell["source"]), error.rstrip(": "))
     return None
+
+
+def _assign(source: str, values: Mapping[str, Any]) -> str:
+    """Replace values in lines like `name = value  # what it is`, from the last to the first."""
+    lines = source.splitlines(keepends=True)
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line.encode()))
+    raw = source.encode()  # ast counts columns in bytes of UTF-8
+    for node in reversed(ast.parse(source).body):
+        if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)):
+            continue
+        name, old = node.targets[0].id, node.value
+        if name in values and _literal(old) != values[name]:
+            first = starts[old.lineno - 1] + old.col_offset
+            last = starts[(old.end_lineno or old.lineno) - 1] + (old.end_col_offset or 0)
+            raw = raw[:first] + _written(values[name]).encode() + raw[last:]
+    return raw.decode()
+
+
+def _written(value: Any) -> str:
+    try:
+        ast.literal_eval(repr(value))
+    except (ValueError, SyntaxError) as error:
+        fix = "put it into quotes, for example -p 'name=\"2024-01-01\"'"
+        raise InputError(explain("a plain value (number, text, list)", repr(value), fix)) from error
+    # The lessons write texts in double quotes; what JSON escapes, Python reads the same.
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
 def _literal(node: ast.expr) -> Any:
