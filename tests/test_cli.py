@@ -102,9 +102,16 @@ def test_report_without_results(tmp_path):
 
 def test_help_names_every_command_in_a_whole_sentence():
     done = CliRunner().invoke(cli.main, ["--help"])
-    listed = done.output.split("Commands:")[1].strip().splitlines()
+    listed = done.output.split("Commands:")[1].strip().split("\n\n")[0].splitlines()
     assert [line.split()[0] for line in listed] == sorted(cli.main.commands)
     assert all(line.endswith(".") and not line.endswith("...") for line in listed), done.output
+
+
+@pytest.mark.parametrize("command", [[], ["bundle"]])
+def test_examples_of_the_help_can_be_copied(command):
+    lines = CliRunner().invoke(cli.main, [*command, "--help"], terminal_width=80).output.splitlines()
+    assert any(line.endswith("  workshop bundle calcium-imaging-data") for line in lines), lines
+    assert not [line for line in lines if "\\b" in line]
 
 
 @pytest.mark.parametrize("option", [("--movie", "x.tif"), ("--drive-folder", "MyDrive/x"), ("-p", "a=1")])

@@ -38,18 +38,24 @@ def _results(text: str) -> Callable[[Callable], Callable]:
     )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+# \b: click leaves the lines as they are.
+_EXAMPLES = """\b
+Is all here that I need?   workshop doctor
+All lessons on the demo:   workshop run
+... on my own recording:   workshop run --movie rec.tif --results my_results
+Prepare a class on Colab:  workshop bundle calcium-imaging-data
+"""
+_BUNDLE_EXAMPLES = """\b
+Demo:    workshop bundle calcium-imaging-data
+My own:  workshop bundle calcium-imaging-data --movie rec.tif -p frame_rate=20
+Check:   workshop bundle calcium-imaging-data --check
+"""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES)
 @click.version_option(__version__, prog_name="workshop")
 def main() -> None:
-    r"""
-    Learn and run one-photon calcium imaging.
-
-    \b
-    Is everything here that I need?       workshop doctor
-    Run all lessons on the demo           workshop run
-    ... on my own movie                   workshop run --movie my_recording.tif --results my_results
-    Prepare a class on Colab              workshop bundle calcium-imaging-data
-    """
+    """Learn and run one-photon calcium imaging."""
 
 
 @main.command()
@@ -148,7 +154,7 @@ def doctor(context: click.Context, movie: str, results: Path) -> None:
         context.exit(1)
 
 
-@main.command(short_help="Make the folder for Drive that a class on Colab needs.")
+@main.command(short_help="Make the folder for Drive that a class on Colab needs.", epilog=_BUNDLE_EXAMPLES)
 @click.argument("folder", metavar="OUT", type=click.Path(path_type=Path))
 @_MOVIE
 @click.option("--wheel", type=click.Path(path_type=Path), help="The workshop's wheel, if it can't be found.")
@@ -170,16 +176,11 @@ def bundle(
     pairs: tuple[str, ...],
     only_check: bool,
 ) -> None:
-    r"""
+    """
     Put all that a class on Colab needs into the folder OUT, which goes on Drive.
 
     In it: the workshop itself, the lessons, a movie, a README for attendees and instructor. Run again, it
     brings the folder up to date and touches nothing else in it.
-
-    \b
-    workshop bundle calcium-imaging-data
-    workshop bundle calcium-imaging-data --movie my_recording.tif -p frame_rate=20
-    workshop bundle calcium-imaging-data --check
     """
     if only_check and (movie != "demo" or wheel or drive_folder or package or pairs):
         raise click.UsageError("--check looks at the folder as it is: give no other options with it.")

@@ -94,10 +94,16 @@ def build(
         say(f"Bundle: {folder}\nMovie:  {source} ({frames} frames of {rows} x {columns} pixels)")
         if name != source.name:
             say(f"        called '{name}' in the bundle, a name that every system can have")
-        placer = _place(folder, before, found, texts, source, name, say)
-    made = Manifest(__version__, name, drive_folder, package, dict(parameters or {}), placer.files)
-    manifest.write(folder, made)
-    placer.tidy()
+        try:
+            placer = _place(folder, before, found, texts, source, name, say)
+            made = Manifest(__version__, name, drive_folder, package, dict(parameters or {}), placer.files)
+            manifest.write(folder, made)
+            placer.tidy()
+        except PermissionError as error:  # a sync program, or a notebook that is open on Windows
+            fix = (
+                "close what has it open, or pause the sync, and run the command again: it goes on from there"
+            )
+            raise InputError(explain(f"to write the bundle to {folder}", str(error), fix)) from error
     _say_next(folder, made, _declared(lessons), say)
     return folder
 

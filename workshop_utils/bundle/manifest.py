@@ -101,6 +101,8 @@ def read(folder: Path) -> Manifest | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         files = {str(name): Entry(**entry) for name, entry in content["files"].items()}
+        if any(Path(name).name != name for name in files):
+            raise ValueError("a file outside the folder")
         known = {
             name: content[name] for name in ("workshop", "movie", "drive_folder", "package", "parameters")
         }
