@@ -553,6 +553,26 @@ def test_killed_again_and_again(tmp_path, name, names):
     assert digests(target) == wanted
 
 
+def test_processes_dont_spoil_each_others_copy(tmp_path):
+    """Three copy the same folder at once, one of them is killed, and the others finish."""
+    source, target = tmp_path / ODD[0], tmp_path / "copy"
+    make(source, ODD[1], 5 * MB)
+    command = [sys.executable, "-c", CHILD, str(source), str(target), "0.002"]
+    with contextlib.ExitStack() as stack:
+        running = [
+            stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+            for _ in range(3)
+        ]
+        for child in running:
+            assert child.stdout.readline() == "ready\n"
+        time.sleep(0.1)
+        running[0].kill()
+        ends = [child.communicate(timeout=60) and child.returncode for child in running]
+    assert ends[0] != 0 and ends[1:] == [0, 0]
+    copy_folder(source, target, progress=False)
+    assert digests(target) == digests(source)  # nothing of the killed one is left either
+
+
 EDGES = """
 import os, signal, sys
 from pathlib import Path
