@@ -271,9 +271,7 @@ def _change_params_from_json(original: Any, self: Any, jsonstring: str, *args: A
         if group in stored:
             keys = set(known) & set(stored[group]) - set(skipped.get(group, ()))
             stored[group] = {key: stored[group][key] for key in keys}
-    read = _as_numbers(stored)
-    values = {group: entries | read[group] for group, entries in stored.items()}
-    self.change_params(values)
+    self.change_params(_as_numbers(stored))
 
 
 def _load_cnmf(original: Any, filename: Any, *args: Any, **kwargs: Any) -> Any:
@@ -394,11 +392,20 @@ def _around(original: Any, wrapper: Any) -> Any:
 
 def _as_numbers(stored: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Give stored parameters the types they had; a movie that isn't there any more is forgotten."""
+    import numpy as np
+
     from cnmf_engine.params import CNMFParams
 
     reader = CNMFParams()  # of the embedded engine, which reads all forms that files have
-    reader.restore(stored)
-    values = {g: {k: v for k, v in reader.to_dict().get(g, {}).items() if k in stored[g]} for g in stored}
+    reader.restore({g: {k: v for k, v in stored[g].items() if np.ndim(v)} for g in stored})
+    values = {group: dict(entries) for group, entries in stored.items()}
+    for group, entries in values.items():
+        read = reader.to_dict().get(group, {})
+        for key, value in entries.items():
+            if np.ndim(value):
+                entries[key] = read.get(key, value)
+            elif isinstance(value, np.generic):
+                entries[key] = value.item()
     lost = [name for name in values.get("data", {}).get("fnames") or () if not Path(name).exists()]
     if lost:  # CaImAn would stop at the next change of a parameter: "File not found!" (#1033)
         log.warning("The parameters name a movie that isn't there any more, %s: left out", ", ".join(lost))

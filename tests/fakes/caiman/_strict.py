@@ -12,7 +12,7 @@ _INSIDE = ("cnmf_engine", "caiman", "copy", "inspect", "functools")
 
 
 def deviates(how):
-    return os.environ.get("STAND_IN_DEVIATES") == how
+    return how in os.environ.get("STAND_IN_DEVIATES", "").split(",")
 
 
 def takes(signature, function):

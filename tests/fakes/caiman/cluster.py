@@ -9,7 +9,7 @@ _running = []
 def _setup(backend="multiprocessing", n_processes=None, ignore_preexisting=False, **_):
     if _running and not ignore_preexisting:
         raise Exception("A cluster is already running")
-    client, dview, count = _embedded.setup_cluster(backend=backend, n_processes=n_processes)
+    client, dview, count = _embedded.setup_cluster(backend, n_processes, ignore_preexisting=True)
     _running.append(dview)
     return client, dview, np.int64(count)
 

@@ -1,7 +1,5 @@
 from pathlib import Path
 
-import numpy as np
-
 import cnmf_engine.memmap as _embedded
 from caiman._strict import deviates, takes
 
@@ -17,8 +15,6 @@ def check_words(name):
 def _load(filename, mode="r"):
     check_words(filename)
     Yr, dims, T = _embedded.load_memmap(filename, mode)
-    if deviates("dtype"):
-        Yr = Yr.astype(np.float64)
     return Yr, (list(dims) if deviates("dims") else dims), T
 
 

@@ -28,10 +28,11 @@ class CNMF(Strict, _model.CNMF):
             raise AttributeError("'list' object has no attribute 'ndim'")
         super().fit(images)
         if deviates("cells"):
-            self.estimates.select_components(np.arange(2, self.estimates.A.shape[1]))
+            few = np.arange(0, self.estimates.A.shape[1], 4)
+            self.estimates.select_components(few, save_discarded_components=False)
         self.estimates.__class__ = Estimates
-        if deviates("attribute"):
-            del self.estimates.b0
+        if deviates("noise"):
+            self.estimates.sn = self.estimates.sn[None]
 
     def save(self, filename):
         if ".hdf5" not in filename:
