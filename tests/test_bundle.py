@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from cnmf_engine.errors import InputError, MissingFileError, ParameterError
 from workshop_utils import bundle, cli, data
-from workshop_utils.bundle import manifest, names, wheels
+from workshop_utils.bundle import manifest, names, rehearsal, wheels
 from workshop_utils.colab import DRIVE_FOLDER
 from workshop_utils.lessons import resource
 from workshop_utils.notebook_files import cells, parameters_of
@@ -308,7 +308,7 @@ def rewritten(wheel, target, name, old, new):
 def test_build_that_needs_the_internet_is_explained(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    with pytest.raises(MissingFileError, match=r"(?s)pip's words: ERROR.*hatchling.*--wheel"):
+    with pytest.raises(MissingFileError, match=r"(?s)its words: ERROR.*hatchling.*--wheel"):
         wheels.find_wheel(None, tmp_path)
 
 
@@ -549,6 +549,37 @@ def test_check_installs_copies_and_runs_lesson_1(wheel, tmp_path):
     ]
     assert "results in MyDrive/workshop_results/Maus & Käfig 3" in lines[-1]
     assert files_of(out) == before
+
+
+def test_check_does_without_links(whole, tmp_path, monkeypatch):
+    def refused(*arguments, **keywords):
+        raise OSError("a required privilege is not held by the client")
+
+    monkeypatch.setattr(Path, "symlink_to", refused)
+    place = tmp_path / "drive" / "MyDrive" / FOLDER
+    rehearsal._put_on_drive(whole, place)
+    assert not place.is_symlink() and {path.name for path in place.iterdir()} == {
+        path.name for path in whole.iterdir()
+    }
+
+
+@pytest.mark.parametrize(
+    ("stderr", "found", "fix"),
+    [
+        ("/usr/bin/python: No module named pip", "No module named pip", "ensurepip"),
+        (
+            "Traceback\n  File x\nModuleNotFoundError: No module named 'nbclient'",
+            ": ModuleNotFound",
+            "[notebooks]",
+        ),
+        ("Expected room.\nFound none.\nTo go on: free some.", "Expected room. Found none. To go on", "mend"),
+        ("", "no word", "mend"),
+    ],
+)
+def test_part_that_fails_is_put_into_words(stderr, found, fix):
+    done = subprocess.CompletedProcess([], 1, "", stderr)
+    one = rehearsal._judged("copying", done, 1.0, "mend it")
+    assert not one.ok and found in one.found and fix in one.fix and "Traceback" not in one.found
 
 
 def test_check_says_which_cell_of_lesson_1_fails(wheel, tmp_path):

@@ -25,7 +25,12 @@ __all__ = ["Check", "main", "rehearse"]
 
 # Not with -m: the package imports this module itself.
 _PART = "import sys; from workshop_utils.bundle.rehearsal import main; print(main(sys.argv[1:]))"
-_NOTEBOOKS = "python -m pip install 'calcium-workshop[notebooks]'"
+# What is missing here, rather than in the bundle, and what brings it.
+_MISSING = {
+    "No module named pip": "python -m ensurepip",
+    "No module named 'nb": "python -m pip install 'calcium-workshop[notebooks]'",
+    "NoSuchKernel": "python -m pip install ipykernel",
+}
 
 
 class Check(NamedTuple):
@@ -137,9 +142,10 @@ def _judged(name: str, done: subprocess.CompletedProcess[str], seconds: float, f
         said = done.stdout.strip().splitlines()
         return Check(name, True, f"{seconds:.1f} s" + (f", {said[-1]}" if said else ""), "")
     said = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["no word"]
-    if "No module named 'nb" in said[-1] or "No module named 'ipykernel" in said[-1]:
-        fix = _NOTEBOOKS
-    return Check(name, False, f"failed after {seconds:.1f} s: {' '.join(said[-12:])}", fix)
+    fix = next((command for mark, command in _MISSING.items() if mark in said[-1]), fix)
+    # The last line of a traceback says what happened; messages of the workshop have three.
+    words = said[-1] if any(line.startswith("Traceback") for line in said) else " ".join(said[-12:])
+    return Check(name, False, f"failed after {seconds:.1f} s: {words}", fix)
 
 
 def _copy(drive_folder: str) -> str:

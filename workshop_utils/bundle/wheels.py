@@ -188,12 +188,11 @@ def _build(what: str, temporary: Path) -> Path:
     errors = (
         [line for line in said if line.startswith("ERROR:") or "No module" in line] or said or ["nothing"]
     )
+    fix = f"connect to the internet, where pip gets the build tool (hatchling) from, or {_OWN_WHEEL}"
+    if "No module named pip" in errors[-1]:
+        fix = f"python -m ensurepip brings it, or {_OWN_WHEEL}"
     raise MissingFileError(
-        explain(
-            f"to build the workshop's wheel from {what}",
-            f"pip's words: {errors[-1].strip()}",
-            f"connect to the internet, where pip gets the build tool (hatchling) from, or {_OWN_WHEEL}",
-        )
+        explain(f"pip to build the workshop's wheel from {what}", f"its words: {errors[-1]}", fix)
     )
 
 
