@@ -11,21 +11,24 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	if $$p $(NEW_ENOUGH) >/dev/null 2>&1; then echo $$p; break; fi; done)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off
 
-.PHONY: help run test check notebooks bench clean
+.PHONY: help run test test-colab check notebooks bench clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 run: $(VENV)/.run ## run all lessons on the demo movie (MOVIE=, RESULTS=, ARGS=) and print the report's path
 	@$(BIN)/workshop run --movie "$(MOVIE)" --results "$(RESULTS)" $(ARGS)
 
-test: $(VENV)/.test $(COLAB)/.made check ## style, notebooks in sync, all tests in two front ends, every cell
+test: $(VENV)/.test $(COLAB)/.made check ## style, notebooks in sync, all tests in two front ends and on Colab's packages, every cell
 	$(BIN)/python -m pytest
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	echo "$(BIN)/python -m pytest --nbval-lax --nbval-current-env notebooks/*.ipynb" && \
 	WORKSHOP_HEADLESS=1 WORKSHOP_RESULTS="$$folder" \
 		$(BIN)/python -m pytest --nbval-lax --nbval-current-env --durations=10 notebooks/*.ipynb
+
+test-colab: $(VENV)/.test $(COLAB)/.made ## the wheel and each notebook on new machines with Colab's packages
+	$(BIN)/python -m pytest tests/colab --every-lesson --durations=10
 
 check: $(VENV)/.test ## style, and that the notebooks agree with their sources
 	$(BIN)/ruff check .
@@ -63,8 +66,9 @@ $(VENV)/.test: pyproject.toml | $(VENV)/.made
 	@$(PIP) --editable '.[test]'
 	@touch $@ $(VENV)/.run
 
-# The browser tests run in two front ends: today's from .venv, and Colab's old one from here.
-$(COLAB)/.made: pyproject.toml tests/colab/constraints.txt tools/colab_env.py | $(VENV)/.made
+# The browser tests run in two front ends: today's from .venv, and Colab's old one from here. The tests in
+# tests/colab make new Colab machines out of it.
+$(COLAB)/.made: tests/colab/constraints.txt tools/colab_env.py | $(VENV)/.made
 	@echo "Installing Colab's package versions into $(COLAB) (a minute or two, once)"
 	@$(BIN)/python tools/colab_env.py $(COLAB)
 	@touch $@

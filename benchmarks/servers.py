@@ -17,8 +17,9 @@ from pathlib import Path
 
 import matplotlib
 
-__all__ = ["Server", "end_kernels", "serving"]
+__all__ = ["Server", "end_kernels", "own_environment", "serving"]
 
+_ROOT = Path(__file__).resolve().parents[1]
 _PATIENCE = 90  # seconds until a server must be up: a first start compiles Python's own files
 _SETTINGS = {
     # All cells are in the page, wherever it is scrolled to: a test counts on finding them.
@@ -136,9 +137,35 @@ class _Log(threading.Thread):
             raise RuntimeError(f"{' '.join(process.args)} doesn't serve:\n{''.join(self._lines[-30:])}")
 
 
-def _environment(home: Path, python: Path) -> dict[str, str]:
-    """Give a server what it needs of this process's environment, and folders of its own."""
-    ours = ("JUPYTER", "IPYTHON", "WORKSHOP", "BOKEH", "MPL", "COLAB")
+def own_environment(home: Path, python: Path) -> dict[str, str]:
+    """
+    Give a program what it needs of this process's environment variables, and folders of its own.
+
+    Parameters
+    ----------
+    home : pathlib.Path
+        For its settings, caches and history.
+    python : pathlib.Path
+        Of the environment that it runs in.
+
+    Returns
+    -------
+    dict of str to str
+        All its environment variables.
+    """
+    ours = (
+        "JUPYTER",
+        "IPYTHON",
+        "WORKSHOP",
+        "BOKEH",
+        "MPL",
+        "COLAB",
+        "NUMBA",
+        "XDG",
+        "PYTHON",
+        "PYTEST",
+        "CAIMAN",
+    )
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     places = {
         "HOME": home,
@@ -146,20 +173,29 @@ def _environment(home: Path, python: Path) -> dict[str, str]:
         "JUPYTER_CONFIG_DIR": home / "config",
         "JUPYTER_DATA_DIR": home / "data",
         "JUPYTER_RUNTIME_DIR": home / "runtime",
+    }
+    # The environment's own programs first: a notebook may call pip.
+    path = os.pathsep.join([str(python.parent), kept.get("PATH", "")])
+    return {**kept, **{name: str(place) for name, place in places.items()}, "PATH": path}
+
+
+def _environment(home: Path, python: Path) -> dict[str, str]:
+    """Add what a notebook server needs."""
+    places = {
         "JUPYTERLAB_SETTINGS_DIR": home / "settings",
         "JUPYTERLAB_WORKSPACES_DIR": home / "workspaces",
         # Looking through the fonts and compiling takes many seconds; both are kept for each set of versions.
         "MPLCONFIGDIR": Path(matplotlib.get_cachedir()),
         "NUMBA_CACHE_DIR": python.parents[1] / "numba_cache",
+        # The environment with Colab's versions doesn't hold this project: kernels take it from the checkout.
+        "PYTHONPATH": _ROOT,
     }
     for name, settings in _SETTINGS.items():
         extension, plugin = name.split("/")
         file = home / "settings" / "@jupyterlab" / extension / f"{plugin}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(settings), encoding="utf-8")
-    # The environment's own programs first: a notebook may call pip.
-    path = os.pathsep.join([str(python.parent), kept.get("PATH", "")])
-    return {**kept, **{name: str(place) for name, place in places.items()}, "PATH": path}
+    return own_environment(home, python) | {name: str(place) for name, place in places.items()}
 
 
 def _free_port() -> int:

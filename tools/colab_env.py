@@ -1,29 +1,42 @@
 """
-Make an environment with the package versions of a Colab runtime, and this project installed into it.
+Make an environment with the package versions of a Colab runtime, and nothing else.
 
-    python tools/colab_env.py FOLDER               this checkout, editable
-    python tools/colab_env.py FOLDER --wheel FILE  a wheel of it
+    python tools/colab_env.py FOLDER
 
 Colab pairs a new bokeh with ipywidgets 7 and IPython 7, and its notebook page is of that age too: what works
-in JupyterLab may fail there. The versions stand in tests/colab/constraints.txt.
+in JupyterLab may fail there. The versions stand in tests/colab/constraints.txt. This project isn't installed:
+the browser tests take it from the checkout, and the tests in tests/colab install its wheel as Colab does.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import venv
 from pathlib import Path
 
-__all__ = ["CONSTRAINTS", "installed", "main", "make", "python_of", "stand_ins"]
+__all__ = [
+    "CONSTRAINTS",
+    "complaints",
+    "installed",
+    "main",
+    "make",
+    "normal",
+    "pinned",
+    "python_of",
+    "stand_ins",
+]
 
 ROOT = Path(__file__).resolve().parents[1]
 CONSTRAINTS = ROOT / "tests" / "colab" / "constraints.txt"
+#: What `pip check` says on Colab itself.
+_COLABS_OWN = re.compile(r"ipython \S+ requires jedi, which is not installed\.")
 
 
-def make(folder: Path, wheel: Path | None = None) -> None:
+def make(folder: Path) -> None:
     """
     Make the environment, or bring one that is there up to date.
 
@@ -31,21 +44,24 @@ def make(folder: Path, wheel: Path | None = None) -> None:
     ----------
     folder : pathlib.Path
         Where to put it.
-    wheel : pathlib.Path, optional
-        What to install of this project; by default this checkout, editable.
 
     Raises
     ------
     subprocess.CalledProcessError
         pip failed; it has said why.
+    RuntimeError
+        The versions don't go together.
     """
-    if not python_of(folder).exists():
-        venv.create(folder, with_pip=True)
-    # First the pins as they are: the resolver then has nothing left to choose, and nothing is taken back.
+    wanted = pinned(CONSTRAINTS.read_text(encoding="utf-8"))
+    there = python_of(folder).exists()
+    # What Colab doesn't have would hide that the wheel needs it, and taking it out could leave a part behind.
+    if not there or {normal(name) for name in installed(folder)} - wanted:
+        venv.create(folder, with_pip=True, clear=there)
+    # The pins as they are: the resolver has nothing to choose.
     _pip(folder, "install", "--quiet", "--no-deps", "--requirement", str(CONSTRAINTS))
-    project = [str(wheel)] if wheel else ["--editable", str(ROOT)]
-    _pip(folder, "install", "--quiet", "--constraint", str(CONSTRAINTS), "notebook", *project)
-    _pip(folder, "check")
+    wrong = complaints(python_of(folder))
+    if wrong:
+        raise RuntimeError("\n".join(["Expected versions that go together.", *wrong]))
 
 
 def installed(folder: Path) -> dict[str, str]:
@@ -63,6 +79,63 @@ def installed(folder: Path) -> dict[str, str]:
         Version by name, as pip writes them.
     """
     return {each["name"]: each["version"] for each in json.loads(_pip(folder, "list", "--format=json"))}
+
+
+def complaints(python: Path) -> list[str]:
+    """
+    Ask pip which packages don't go together, apart from what it says on Colab itself.
+
+    Parameters
+    ----------
+    python : pathlib.Path
+        Of the environment.
+
+    Returns
+    -------
+    list of str
+        A line each, as pip words it.
+    """
+    command = [str(python), "-m", "pip", "--disable-pip-version-check", "check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return []
+    said = (done.stdout + done.stderr).strip().splitlines()
+    return [line for line in said if not _COLABS_OWN.fullmatch(line)]
+
+
+def pinned(pins: str) -> set[str]:
+    """
+    List the packages of a constraints file.
+
+    Parameters
+    ----------
+    pins : str
+        Its text.
+
+    Returns
+    -------
+    set of str
+        Their names, `normal`.
+    """
+    lines = [line for line in pins.splitlines() if line and not line.startswith("#")]
+    return {normal(re.split(r"[=<>]", line)[0]) for line in lines}
+
+
+def normal(name: str) -> str:
+    """
+    Write a package's name as indexes do.
+
+    Parameters
+    ----------
+    name : str
+        However it is written.
+
+    Returns
+    -------
+    str
+        In small letters, with hyphens.
+    """
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def stand_ins(pins: str) -> dict[str, str]:
@@ -101,17 +174,19 @@ def python_of(folder: Path) -> Path:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Make what the command line asks for; returns 0, or 1 if pip failed."""
+    """Make what the command line asks for; returns 0, or 1 if it can't be made."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--wheel", type=Path, help="install this wheel instead of the checkout")
     options = parser.parse_args(argv)
     try:
-        make(options.folder, options.wheel)
+        make(options.folder)
     except subprocess.CalledProcessError as error:
         print(error.stdout + error.stderr, file=sys.stderr)
+        return 1
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
         return 1
     there = installed(options.folder)
     for name, version in stand_ins(CONSTRAINTS.read_text(encoding="utf-8")).items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import sys
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 
 import nbformat
 import pytest
+from needed import missing
 
 from benchmarks.front_ends import FRONT_ENDS, SCREEN, Notebook6, browser_program
 from benchmarks.servers import end_kernels, serving
@@ -19,13 +19,6 @@ from benchmarks.servers import end_kernels, serving
 ROOT = Path(__file__).resolve().parents[2]
 COLAB = ROOT / ".venv-colab"
 CDN = "cdn.bokeh.org"
-
-
-def missing(what: str):
-    """Skip where somebody works without it; in CI nothing may be left out unnoticed."""
-    if os.environ.get("CI"):
-        pytest.fail(what, pytrace=False)
-    pytest.skip(what)
 
 
 @pytest.fixture(scope="session")
