@@ -9,7 +9,8 @@ The environment variable ``WORKSHOP_ENGINE`` chooses: ``auto`` (CaImAn if the re
 embedded engine), ``caiman`` or ``embedded``. A choice that can't be met is an error, never another engine.
 Nothing is imported before one of the names is asked for.
 
-Where CaImAn itself would stop a lesson or mislead it, the function concerned is wrapped; see `ADAPTED`.
+Where CaImAn itself would stop a lesson or mislead it, the function concerned is wrapped, see `ADAPTED`. The
+comments name CaImAn's issues, and sections of the notes on its behaviour from which this project is written.
 """
 
 from __future__ import annotations
@@ -215,7 +216,8 @@ def _checked(choice: str | None) -> str:
 
 
 def _setup_cluster(original: Any, *args: Any, **kwargs: Any) -> Any:
-    # Any child process, of whatever library, counts as a cluster that is already running (CaImAn #519).
+    # Any child process, of whatever library, counts as a cluster that is already running (CaImAn #519). The
+    # number of workers may be NumPy's.
     if "ignore_preexisting" in inspect.signature(original).parameters:
         kwargs.setdefault("ignore_preexisting", True)
     client, dview, n_processes = original(*args, **kwargs)
@@ -223,7 +225,7 @@ def _setup_cluster(original: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def _stop_server(original: Any, *args: Any, **kwargs: Any) -> Any:
-    # Without workers there is nothing to stop; CaImAn would run the command `ipcluster stop`.
+    # Without workers there is nothing to stop; CaImAn would run `ipcluster stop` (behaviour notes 2, 10.22).
     if "dview" in kwargs and kwargs["dview"] is None:
         return None
     return original(*args, **kwargs)
@@ -231,7 +233,7 @@ def _stop_server(original: Any, *args: Any, **kwargs: Any) -> Any:
 
 def _motion_correct(original: Any, self: Any, fname: Any, *args: Any, **kwargs: Any) -> None:
     # The names of the files it writes begin with the movie's, and are read back word by word: a mouse called
-    # d1 is taken for the number of rows.
+    # d1 is taken for the number of rows (behaviour notes 5.1, 10.3).
     for name in fname if isinstance(fname, list | tuple) else [fname]:
         words = set(Path(name).stem.split("_")[1:]) if isinstance(name, str | os.PathLike) else set()
         if words & {"d1", "d2", "d3", "order", "frames"}:
@@ -239,7 +241,7 @@ def _motion_correct(original: Any, self: Any, fname: Any, *args: Any, **kwargs: 
             fix = "rename the movie, with hyphens for example; CaImAn takes these words for the movie's size"
             raise InputError(explain(expected, repr(str(name)), fix))
     widths = kwargs.get("gSig_filt")
-    if widths is not None:  # anything but whole numbers stops the filter
+    if widths is not None:  # anything but whole numbers stops the filter (behaviour notes 4.2, 10.18)
         kwargs["gSig_filt"] = whole = tuple(max(1, round(float(width))) for width in _pair(widths))
         if whole != _pair(widths):
             log.warning("CaImAn filters with whole numbers only: gSig_filt is %s", whole)
@@ -249,7 +251,8 @@ def _motion_correct(original: Any, self: Any, fname: Any, *args: Any, **kwargs: 
 def _correlation_pnr(original: Any, Y: Any, gSig: Any = None, *args: Any, **kwargs: Any) -> Any:
     import numpy as np
 
-    # A list is understood, a tuple or an array isn't. Pixels that never change come out as NaN or infinite.
+    # A list is understood, a tuple or an array isn't; pixels that never change come out as NaN or infinite
+    # (behaviour notes 1.5, 10.36).
     gSig = None if gSig is None else np.asarray(gSig).tolist()
     return tuple(np.nan_to_num(image, posinf=0, neginf=0) for image in original(Y, gSig, *args, **kwargs))
 
@@ -257,13 +260,14 @@ def _correlation_pnr(original: Any, Y: Any, gSig: Any = None, *args: Any, **kwar
 def _to_json(original: Any, self: Any) -> str:
     from cnmf_engine._param_text import to_plain
 
-    # NumPy's floats, truth values and byte strings, all of which load_CNMF leaves behind, are refused.
+    # NumPy's floats, truth values and byte strings, all of which load_CNMF leaves behind, are refused
+    # (behaviour notes 3.2, 9.2; lesson 5 writes the parameters of a loaded model).
     return json.dumps(to_plain(self.to_dict()), indent=1)
 
 
 def _change_params_from_json(original: Any, self: Any, jsonstring: str, *args: Any, **kwargs: Any) -> None:
-    # expandCore and indices would stay lists, and break the fit and MotionCorrect. Keys that another version
-    # or the embedded engine wrote, and the copies of nb, would each be warned of.
+    # expandCore and indices would stay lists, and break the fit and MotionCorrect; keys that another version
+    # or the embedded engine wrote, and the copies of nb, would each be warned of (behaviour notes 3.2).
     content, own = json.loads(jsonstring), {"data": ("caiman_version", "last_commit")}
     skipped = own | dict.fromkeys(("spatial", "temporal"), ("nb",))
     stored = {group: content[group] for group in self.to_dict() if group in content}
@@ -276,7 +280,7 @@ def _change_params_from_json(original: Any, self: Any, jsonstring: str, *args: A
 
 def _load_cnmf(original: Any, filename: Any, *args: Any, **kwargs: Any) -> Any:
     # A bare name would be looked up in the temporary folder. Names come back as bytes and slices as text
-    # (CaImAn #1264), truth values as NumPy's, which can't be saved again.
+    # (CaImAn #990, #1264), truth values as NumPy's, which can't be saved again (behaviour notes 9.2, 10.48).
     cnm = original(str(Path(filename).expanduser().absolute()), *args, **kwargs)
     for group, values in _as_numbers(cnm.params.to_dict()).items():
         cnm.params.set(group, values)
@@ -287,7 +291,8 @@ def _load_cnmf(original: Any, filename: Any, *args: Any, **kwargs: Any) -> Any:
 def _save(original: Any, self: Any, filename: Any) -> None:
     from workshop_utils.files import replacing
 
-    # A bare name would go to the temporary folder, and a stopped run would leave half a file.
+    # A bare name would go to the temporary folder, and a stopped run would leave half a file (behaviour
+    # notes 9.1, 10.9).
     with replacing(Path(filename).expanduser().absolute()) as temporary:
         original(self, str(temporary))
 
@@ -295,7 +300,8 @@ def _save(original: Any, self: Any, filename: Any) -> None:
 def _evaluate(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
     import numpy as np
 
-    # Without components there is nothing to measure: some versions stop (CaImAn #807, #900).
+    # Without components there is nothing to measure: some versions stop (CaImAn #807, #900). An empty
+    # list of rejected ones must still be usable as an index.
     if self.A.shape[1] == 0:
         self.SNR_comp = self.r_values = self.cnn_preds = np.zeros(0)
         self.idx_components = self.idx_components_bad = np.zeros(0, int)
@@ -309,7 +315,8 @@ def _plot_contours_nb(
     original: Any, self: Any, img: Any = None, idx: Any = None, *args: Any, **kwargs: Any
 ) -> Any:
     count = self.A.shape[1]
-    # Of no components no contours can be drawn, neither of all nor of the accepted or rejected ones.
+    # Of no components no contours can be drawn, neither of all nor of the accepted or rejected ones
+    # (CaImAn #162, #396).
     if idx is not None and len(idx) in (0, count):
         print(f"{len(idx)} of {count} components accepted" + (": the picture shows all" if count else ""))
         idx = None
