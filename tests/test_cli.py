@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import types
 
 import nbformat
 import numpy as np
@@ -10,6 +11,7 @@ import tifffile
 from click.testing import CliRunner
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+import workshop_utils
 from workshop_utils import __version__, cli, runner
 
 
@@ -136,6 +138,16 @@ def test_wrong_options_of_a_bundle_are_explained(arguments, message, tmp_path, m
     done = CliRunner().invoke(cli.main, ["bundle", "out", *arguments])
     assert done.exit_code == 1 and message in done.output and "Traceback" not in done.output
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("healthy", "code"), [(True, 0), (False, 1)])
+def test_doctor_tells_the_shell_whether_something_is_wrong(healthy, code, monkeypatch):
+    asked = []
+    examination = types.SimpleNamespace(show=lambda *what: asked.append(what) or healthy)
+    monkeypatch.setitem(sys.modules, "workshop_utils.doctor", examination)
+    monkeypatch.setattr(workshop_utils, "doctor", examination, raising=False)
+    done = CliRunner().invoke(cli.main, ["doctor", "--movie", "rec.tif", "--results", "out"])
+    assert done.exit_code == code and asked == [("rec.tif", "out")]
 
 
 def test_command_starts_without_what_it_may_find_missing():
