@@ -239,3 +239,13 @@ def test_demo_session_knows_truth_and_rate(tmp_path):
     s = session.start(tmp_path, "demo")
     assert s.truth.A.shape[0] > 5
     assert s.frame_rate == pytest.approx(s.truth.fr)
+
+
+def test_forgotten_step_has_to_be_done_again(opened):
+    opened.record("motion", border=1)
+    opened.record("model", components=2)
+    opened.forget("motion")
+    opened.forget("motion")
+    assert not opened.has("motion") and opened.need("model") == {"components": 2}
+    with pytest.raises(ParameterError, match="'motoin'"):
+        opened.forget("motoin")

@@ -46,6 +46,7 @@ def test_wheel_holds_what_a_run_needs(wheel):
         f"{resources}/data/demo_ca1.tif",
         f"{resources}/data/demo_ca1_truth.npz",
         f"{resources}/data/registry.json",
+        f"{resources}/requirements_caiman.txt",
     } <= names
     assert sum(name.startswith(f"{resources}/notebooks/0") and name.endswith(".ipynb") for name in names) == 7
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]

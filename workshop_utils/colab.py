@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cnmf_engine.errors import InputError, MissingFileError, explain, nearest
 from workshop_utils.copying import copy_folder
+from workshop_utils.files import first_missing, listing
 
 __all__ = [
     "DRIVE_FOLDER",
@@ -29,7 +30,6 @@ DRIVE_FOLDER = "MyDrive/behavior&calcium-imaging-workshop/data/calcium-imaging-d
 LOCAL_FOLDER = "workshop_data"
 #: Where results go on Drive: the attendee's own, as the workshop's folder is often shared and read-only.
 RESULTS_FOLDER = "MyDrive/workshop_results"
-_MOST_NAMES = 8
 
 
 def in_colab() -> bool:
@@ -42,7 +42,7 @@ def in_colab() -> bool:
         True on a Colab machine. Kaggle's machines are built on Colab's and have its package too; they say
         who they are.
     """
-    if any(name.startswith("KAGGLE_") for name in os.environ):
+    if "KAGGLE_KERNEL_RUN_TYPE" in os.environ:
         return False
     try:
         return importlib.util.find_spec("google.colab") is not None
@@ -86,11 +86,7 @@ def start(drive_folder: str = DRIVE_FOLDER, local_folder: str | os.PathLike = LO
         return None
     # Colab's page is always in front of somebody, whatever its kernel says of the cell that runs.
     os.environ.setdefault("WORKSHOP_HEADLESS", "0")
-    try:
-        copy = copy_from_drive(drive_folder, local_folder)
-    except (InputError, MissingFileError) as problem:
-        print(problem)
-        copy = None
+    copy = copy_from_drive(drive_folder, local_folder)
     if _mounted():
         os.environ.setdefault("WORKSHOP_RESULTS", str(mount_point() / RESULTS_FOLDER / "{movie}"))
         os.environ.setdefault("WORKSHOP_SCRATCH", str(mount_point().parent / "workshop_scratch"))
@@ -167,8 +163,9 @@ def copy_from_drive(
     """
     Copy a folder of recordings from Drive to the machine's own disk, which is many times faster to read.
 
-    Run again, it copies only what is new or changed. Outside Colab there is no Drive, and in a run without
-    anybody to ask for permission none can be mounted; that is said, and all goes on.
+    Run again, it copies only what is new or changed. What is in the way is said, and all goes on, because the
+    demo needs no Drive: this isn't Colab, access was refused, nobody is there to be asked, the folder isn't
+    on Drive, the copy doesn't fit. A movie that is missing afterwards is told when it is opened.
 
     Parameters
     ----------
@@ -180,14 +177,7 @@ def copy_from_drive(
     Returns
     -------
     pathlib.Path or None
-        The copy; None where there is no Drive.
-
-    Raises
-    ------
-    MissingFileError
-        Access to Drive was refused, or the folder isn't on it.
-    InputError
-        The copy doesn't fit on the disk, or can't be written.
+        The copy; None where there is none.
     """
     if not in_colab():
         print(
@@ -197,8 +187,12 @@ def copy_from_drive(
     if os.environ.get("WORKSHOP_HEADLESS", "0") != "0" and not _mounted():
         print("Nobody is here to allow access to Drive, so it stays unmounted.")
         return None
-    mount_drive()
-    return copy_folder(find_folder(drive_folder), local_folder).folder
+    try:
+        mount_drive()
+        return copy_folder(find_folder(drive_folder), local_folder).folder
+    except (InputError, MissingFileError) as problem:
+        print(problem)
+        return None
 
 
 def _mounted() -> bool:
@@ -207,12 +201,9 @@ def _mounted() -> bool:
 
 def _no_folder(folder: Path) -> str:
     """Follow the path as far as it goes, and say what is there instead of the next part."""
-    there = next(place for place in folder.parents if place.is_dir())
-    wanted = folder.relative_to(there).parts[0]
-    inside = sorted(item.name for item in there.iterdir() if item.is_dir() and not item.name.startswith("."))
-    hint = nearest(wanted, inside)
-    more = f" and {len(inside) - _MOST_NAMES} more" if len(inside) > _MOST_NAMES else ""
-    listed = (", ".join(map(repr, inside[:_MOST_NAMES])) or "no folder") + more
+    wanted = first_missing(folder) or folder
+    there = wanted.parent
+    hint = nearest(wanted.name, [item.name for item in there.iterdir() if item.is_dir()])
     fix = (
         "add a shortcut to the shared folder to My Drive (in Drive: right click, Organise, Add shortcut), or "
         "change drive_folder; the demo needs neither"
@@ -220,4 +211,5 @@ def _no_folder(folder: Path) -> str:
     if hint:
         right = (there / hint).relative_to(mount_point())
         fix = f"did you mean '{right.as_posix()}' in drive_folder? Otherwise {fix}"
-    return explain(f"the workshop's folder on your Drive at {folder}", f"in {there} only {listed}", fix)
+    expected = f"the workshop's folder on your Drive at {folder}"
+    return explain(expected, f"in {there} only {listing(there)}", fix)

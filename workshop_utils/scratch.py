@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 from cnmf_engine.errors import InputError, explain
+from workshop_utils.copying import copy_file
 from workshop_utils.files import human_bytes
 
 __all__ = ["fetch", "folder_for", "keep"]
@@ -77,13 +77,8 @@ def keep(value: Any, scratch: Path, results: Path) -> Any:
     """
     if scratch == results or not isinstance(value, Path) or not value.is_relative_to(scratch):
         return value
-    from workshop_utils.copying import copy_file
-
     target = results / value.relative_to(scratch)
     try:
-        free = shutil.disk_usage(results).free
-        if free < value.stat().st_size:
-            raise InputError(f"only {human_bytes(free)} are free there")
         copy_file(value, target)
     except (InputError, OSError) as problem:
         size = human_bytes(value.stat().st_size)
@@ -115,8 +110,6 @@ def fetch(value: Any, scratch: Path, results: Path) -> Any:
         return value
     if not value.is_relative_to(results):
         return value
-    from workshop_utils.copying import copy_file
-
     local = scratch / value.relative_to(results)
     copy_file(value, local)
     return local

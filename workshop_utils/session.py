@@ -21,7 +21,7 @@ from workshop_utils.records import decode, encode, fingerprint, renamed, version
 if TYPE_CHECKING:
     from workshop_utils.scoring import Truth
 
-__all__ = ["MissingStep", "Session", "start"]
+__all__ = ["MissingStep", "Session", "results_folder", "start"]
 
 # If the step on the right was run again after the one on the left, the left one may describe old results.
 _DEPENDS = {"summary_images": "motion", "model": "motion", "evaluation": "model", "export": "model"}
@@ -51,13 +51,32 @@ def start(results: str | os.PathLike = "results", movie: str | os.PathLike = "de
         written to.
     """
     found = data.get(movie)
-    folder = Path(os.fspath(results)).expanduser()
-    if str(folder) == "results":
-        named = (os.environ.get("WORKSHOP_RESULTS") or "results").replace("{movie}", found.stem)
-        folder = Path(named).expanduser()
-    session = Session(folder.resolve(), found, str(movie))
+    session = Session(results_folder(results, found), found, str(movie))
     session._open()
     return session
+
+
+def results_folder(results: str | os.PathLike, movie: Path) -> Path:
+    """
+    Say which folder `start` opens.
+
+    Parameters
+    ----------
+    results : path-like
+        As for `start`.
+    movie : pathlib.Path
+        The movie's file.
+
+    Returns
+    -------
+    pathlib.Path
+        Absolute; there or not.
+    """
+    folder = Path(os.fspath(results)).expanduser()
+    if str(folder) == "results":
+        named = (os.environ.get("WORKSHOP_RESULTS") or "results").replace("{movie}", movie.stem)
+        folder = Path(named).expanduser()
+    return folder.resolve()
 
 
 class Session:
@@ -150,6 +169,23 @@ class Session:
             "values": {key: encode(value, self.folder, f"{step}: {key}") for key, value in values.items()},
         }
         session_file.write(self.folder, content)
+
+    def forget(self, step: str) -> None:
+        """
+        Take a step's note back before its files are replaced.
+
+        A run that is stopped in between then leaves a step that has to be done again, rather than new files
+        under an old note.
+
+        Parameters
+        ----------
+        step : str
+            One of `workshop_utils.lessons.STEPS`.
+        """
+        self._check_step(step)
+        content = session_file.read(self.folder)
+        if content["steps"].pop(step, None) is not None:
+            session_file.write(self.folder, content)
 
     def has(self, step: str) -> bool:
         """

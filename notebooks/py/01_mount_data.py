@@ -43,8 +43,8 @@ if "google.colab" in sys.modules:  # a new computer: fetch the workshop and its 
             print(f"No Drive ({problem}). To use it run this cell again and allow access.")
         home, name = Path("/content/drive"), Path(drive_folder).name
         places = [home / drive_folder, *home.glob(f"*/{name}")]  # the folder itself, or a shortcut to it
-        found = [str(wheel) for place in places for wheel in place.glob("calcium_workshop-*.whl")]
-        source = (found or [package])[0]
+        found = sorted(str(wheel) for place in places for wheel in place.glob("calcium_workshop-*.whl"))
+        source = (found or [package])[-1]
         if not source:
             there = ", ".join(item.name for item in home.glob("MyDrive/*")) or "nothing"
             sys.exit(f"No workshop in {places[0]}. My Drive holds {there}. Add a shortcut to '{name}' to it.")
@@ -107,10 +107,9 @@ logger = logs.start(level=log_level, file=log_file or None)
 # written back to Drive.
 #
 # The first cell has done both. The next line shows the copying again: what is there already is not copied,
-# and a copy that was cut off goes on where it stopped. The copied movie is opened with `movie =
-# "workshop_data"`, or with its path if there are several. Anywhere else the line says that there is no Drive;
-# the movie is then a local file, a name from the registry (such as `data_endoscope.tif`, downloaded once), or
-# the demo movie.
+# and a copy that was cut off goes on where it stopped. Without Drive it says so and goes on. The copied movie
+# is opened with `movie = "workshop_data"`, or with its path if there are several. On other machines the movie
+# is a local file, a name from the registry (such as `data_endoscope.tif`, downloaded once), or the demo.
 
 # %%
 data_folder = colab.copy_from_drive(drive_folder)
@@ -241,6 +240,8 @@ print("The solution is right:", is_right(binned.fr))
 #   you use Colab with, and tick every box in the window that asks.
 # - *The workshop's folder isn't found:* it was shared with you, but isn't in your Drive yet. In Drive, under
 #   "Shared with me", right-click it and add a shortcut to "My Drive".
+# - *No module named 'workshop_utils':* outside Colab, the notebook runs in a Python without the workshop.
+#   Choose the kernel in which it is installed, or start `jupyter lab` from there.
 # - *Something fails that worked yesterday:* the cell with `doctor.show`, and do what it says.
 # - *The kernel dies while loading:* CaImAn reads the whole movie, and it is larger than the memory. Load a
 #   part with `cm.load(path, subindices=slice(0, 1000))`. (The embedded engine leaves such a movie in its

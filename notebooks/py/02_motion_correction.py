@@ -37,8 +37,8 @@ if "google.colab" in sys.modules:  # a new computer: fetch the workshop and its 
             print(f"No Drive ({problem}). To use it run this cell again and allow access.")
         home, name = Path("/content/drive"), Path(drive_folder).name
         places = [home / drive_folder, *home.glob(f"*/{name}")]  # the folder itself, or a shortcut to it
-        found = [str(wheel) for place in places for wheel in place.glob("calcium_workshop-*.whl")]
-        source = (found or [package])[0]
+        found = sorted(str(wheel) for place in places for wheel in place.glob("calcium_workshop-*.whl"))
+        source = (found or [package])[-1]
         if not source:
             there = ", ".join(item.name for item in home.glob("MyDrive/*")) or "nothing"
             sys.exit(f"No workshop in {places[0]}. My Drive holds {there}. Add a shortcut to '{name}' to it.")
@@ -284,6 +284,7 @@ plots.template_figure(template)
 # file itself is bare numbers, so **never rename it**.
 
 # %%
+s.forget("motion")  # of an earlier run, until this one's files are complete
 fname_new = cm.save_memmap(corrected, base_name="memmap", order="C", border_to_0=border_px, dview=dview)
 print(fname_new)
 
