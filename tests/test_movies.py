@@ -90,6 +90,18 @@ def test_bare_names_are_saved_where_the_user_is(tmp_path, tmp_caiman, small_movi
     assert list(tmp_caiman.iterdir()) == []
 
 
+@pytest.mark.parametrize("part", [4e-4, 0.02, 0.5, 0.9999])
+def test_tiff_that_was_cut_off_is_told(part, tmp_path, small_movie):
+    """A download that ended too early: whatever it ends in, pages or their list."""
+    whole, cut = tmp_path / "whole.tif", tmp_path / "cut.tif"
+    tifffile.imwrite(whole, small_movie, compression="zlib", photometric="minisblack")
+    content = whole.read_bytes()
+    cut.write_bytes(content[: int(part * len(content))])
+    # Of some stacks only the first image is left, which is a whole TIFF file.
+    with pytest.raises(InputError, match=r"cut\.tif(.|\n)*(download it again|list of all image files)"):
+        cm.load(str(cut))
+
+
 def test_tiff_options(tmp_path, counts):
     recording = cm.movie(counts)
     small = recording.save(tmp_path / "small.tif", to32=False, compress=6)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,9 @@ from cnmf_engine.io.readers import MovieReader
 __all__ = ["TiffReader", "open_tiff"]
 
 logger = logging.getLogger("caiman")
+
+# What tifffile meets where a file ends too early.
+_CUT_OFF = (struct.error, zlib.error, IndexError, KeyError, ValueError, OSError)
 
 
 def open_tiff(path: Path, channel: int | None = None, allow_image: bool = False) -> MovieReader:
@@ -47,13 +52,17 @@ def open_tiff(path: Path, channel: int | None = None, allow_image: bool = False)
         tif = tifffile.TiffFile(path)
         tif.filehandle.set_lock(True)
         series = list(tif.series)
-    except (tifffile.TiffFileError, ValueError, OSError) as error:
+    except (tifffile.TiffFileError, *_CUT_OFF) as error:
         raise InputError(explain("a TIFF file", f"{path}, which isn't one ({error})", DAMAGED)) from error
     try:
         return TiffReader(path, tif, series, channel, allow_image)
     except InputError:
         tif.close()
         raise
+    except _CUT_OFF as error:
+        tif.close()
+        found = f"{path}, which ends too early ({error})"
+        raise InputError(explain("a whole TIFF file", found, DAMAGED)) from error
 
 
 class TiffReader(MovieReader):
@@ -150,7 +159,11 @@ class TiffReader(MovieReader):
                 return self._tif.asarray(series=0).reshape(-1, *self.shape[1:])[pages]
         block = np.empty((len(pages), *self.shape[1:]), self.dtype)
         for position, page in enumerate(pages):
-            block[position] = self._frames_on_disk[page].asarray().reshape(self.shape[1:])
+            try:
+                block[position] = self._frames_on_disk[page].asarray().reshape(self.shape[1:])
+            except _CUT_OFF as error:
+                found = f"frame {page} of {self.path} incomplete ({str(error).splitlines()[0]})"
+                raise InputError(explain("a whole TIFF file", found, DAMAGED)) from error
         return block
 
     def close(self) -> None:
