@@ -11,16 +11,16 @@ __all__ = ["Place", "in_kernel", "where"]
 
 _GONE = {
     "Colab": (
-        "its disk is gone when it is closed. Results stay if they go to Drive: the first cells of a lesson see "
-        "to that once access is allowed"
+        "its disk is gone when it is closed. Results stay if they go to Drive: the first cells of a lesson "
+        "see to that once access is allowed"
     ),
     "Kaggle": (
-        "its disk is gone when the session ends. Results stay if they are written below /kaggle/working and a "
-        "version of the notebook is saved with its output"
+        "its disk is gone when the session ends. Results stay if they are written below /kaggle/working and "
+        "a version of the notebook is saved with its output"
     ),
     "Binder": (
-        "its disk is gone when it is closed, or left alone for some minutes. Download what is to stay (in the "
-        "list of files: right click, Download)"
+        "its disk is gone when it is closed, or left alone for some minutes. Download what is to stay (in "
+        "the list of files: right click, Download)"
     ),
 }
 _STAYS = "what is written stays where it is"

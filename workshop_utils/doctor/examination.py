@@ -45,12 +45,14 @@ def show(movie: str | os.PathLike = "demo", results: str | os.PathLike = "result
     bool
         True if nothing has to be mended.
     """
-    faults = 0
-    for number, check in enumerate(_looks(os.fspath(movie).strip(), os.fspath(results)), 1):
+    faults = []
+    total = 0
+    for check in _looks(os.fspath(movie).strip(), os.fspath(results)):
         print(check, flush=True)
-        faults += not check.ok
-    again = "; mend the first one first, and look again" if faults > 1 else ""
-    print(f"\n{faults} of {number} to mend{again}." if faults else f"\nAll {number} are well.")
+        total += 1
+        if not check.ok:
+            faults.append(check.name)
+    print(f"\nTo mend: {', '.join(faults)}." if faults else f"\nAll is well ({total} checks).")
     return not faults
 
 
@@ -60,14 +62,13 @@ def _looks(movie: str, results: str) -> Iterator[Check]:
     yield software.workshop()
     yield from software.packages()
     yield software.caiman()
-    recordings: list[subject.Recording] = []
+    recording = subject.Recording(movie, results)
     groups: tuple[Callable[[], Iterable[Check]], ...] = (
         surroundings.front_end,
-        lambda: recordings.append(subject.Recording.named(movie, results)) or (),
-        lambda: [subject.movie(one) for one in recordings],
-        lambda: (check for one in recordings for check in subject.truth(one)),
-        lambda: (check for one in recordings for check in subject.memory(one)),
-        lambda: (check for one in recordings for check in subject.folders(one)),
+        lambda: [subject.movie(recording)],
+        lambda: subject.truth(recording),
+        lambda: subject.memory(recording),
+        lambda: subject.folders(recording),
         imports.checks,
     )
     for group in groups:

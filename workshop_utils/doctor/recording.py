@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import tempfile
@@ -27,10 +28,8 @@ class Recording:
 
     Attributes
     ----------
-    requested : str
-        The movie as it was asked for.
-    results : pathlib.Path
-        The folder of results.
+    requested, results : str
+        The movie and the folder of results as they were asked for.
     path : pathlib.Path or None
         The movie's file, once found.
     shape : tuple of int or None
@@ -38,17 +37,17 @@ class Recording:
     """
 
     requested: str
-    results: Path
+    results: str
     path: Path | None = None
-    shape: tuple[int, int, int] | None = None
+    shape: tuple[int, ...] | None = None
 
-    @classmethod
-    def named(cls, movie: str, results: str) -> Recording:
-        """Take the folder of results that a lesson would."""
+    @functools.cached_property
+    def folder(self) -> Path:
+        """The folder of results that a lesson would take."""
         from workshop_utils import data, session
 
-        file = Path(data.DEMO) if movie == "demo" else Path(movie)
-        return cls(movie, session.results_folder(results, file))
+        named = Path(data.DEMO if self.requested == "demo" else self.requested)
+        return session.results_folder(self.results, self.path or named)
 
 
 def movie(recording: Recording) -> Check:
@@ -64,7 +63,7 @@ def truth(recording: Recording) -> Iterator[Check]:
 
 def memory(recording: Recording) -> Iterator[Check]:
     """Say how many processor cores there are, and whether the memory is enough for the movie."""
-    yield looked("processor cores", lambda: str(_machine(recording.results).cpus))
+    yield looked("processor cores", lambda: str(_machine(recording.folder).cpus))
     yield looked("memory", lambda: _memory(recording))
 
 
@@ -77,7 +76,7 @@ def folders(recording: Recording) -> Iterator[Check]:
         free, needed = _free(folder), _SMALL_FILES + int(share * _copies(recording))
         if free < needed:
             raise Fault(
-                f"{human_bytes(free)} are free in {folder}, and {human_bytes(needed)} are needed for this movie",
+                f"{human_bytes(free)} free in {folder}, and this movie needs {human_bytes(needed)}",
                 f"delete {human_bytes(needed - free)} there, or {fix}",
             )
         return f"{folder} can be written to, {human_bytes(free)} free, {human_bytes(needed)} needed at most"
@@ -85,7 +84,7 @@ def folders(recording: Recording) -> Iterator[Check]:
     scratch = os.environ.get("WORKSHOP_SCRATCH")
     other = "name a folder on another disk (in a lesson results = '...', in a terminal --results ...)"
     # With a folder for working files, only what later lessons need is kept with the results: one copy of two.
-    yield looked("results folder", lambda: look(recording.results, 0.5 if scratch else 1.0, other))
+    yield looked("results folder", lambda: look(recording.folder, 0.5 if scratch else 1.0, other))
     yield from _session(recording)
     if scratch:
         place = Path(scratch).expanduser().resolve()
@@ -141,13 +140,13 @@ def _memory(recording: Recording) -> str:
     from workshop_utils.engine import find_engine
     from workshop_utils.files import human_bytes
 
-    here = _machine(recording.results)
+    here = _machine(recording.folder)
     found = f"{human_bytes(here.memory_free)} free of {human_bytes(here.memory)}"
     if here.memory_free < _LEAST_MEMORY:
         raise Fault(found, "close other programs and shut down other notebooks' kernels, then look again")
     if recording.shape is None:
         return found
-    fit = system.will_it_fit(recording.shape, recording.results, on=here)
+    fit = system.will_it_fit(recording.shape, recording.folder, on=here)
     found += f"; the movie takes {human_bytes(fit.memory_needed)}"
     if fit.in_memory:
         return found
@@ -166,7 +165,7 @@ def _copies(recording: Recording) -> int:
 
     if recording.shape is None:
         return 0
-    return system.will_it_fit(recording.shape, recording.results).disk_needed
+    return system.will_it_fit(recording.shape, recording.folder).disk_needed
 
 
 def _free(folder: Path) -> int:
@@ -198,7 +197,7 @@ def _session(recording: Recording) -> Iterator[Check]:
     """Say whose results are in the folder, where there are any."""
     from workshop_utils import session_file
 
-    if (recording.results / session_file.FILE_NAME).is_file():
+    if (recording.folder / session_file.FILE_NAME).is_file():
         yield looked("results so far", lambda: _whose(recording))
 
 
@@ -206,13 +205,13 @@ def _whose(recording: Recording) -> str:
     from workshop_utils import session_file
     from workshop_utils.records import fingerprint
 
-    content = session_file.read(recording.results)
+    content = session_file.read(recording.folder)
     theirs = content.get("movie")
     if theirs and recording.path is not None:
         mine = fingerprint(recording.path)
         if (theirs["bytes"], theirs["sha256"]) != (mine["bytes"], mine["sha256"]):
             raise Fault(
-                f"{recording.results} holds the results of another movie, {theirs['path']}",
+                f"{recording.folder} holds the results of another movie, {theirs['path']}",
                 "name another folder (in a lesson results = '...', in a terminal --results ...)",
             )
     return f"of this movie: {', '.join(content['steps']) or 'nothing yet'}"

@@ -1,4 +1,4 @@
-"""Python, the packages the workshop needs, and the engine: are they here, and do they work together?"""
+"""Python, the packages the workshop needs, and the engine: whether they are here and work together."""
 
 from __future__ import annotations
 
