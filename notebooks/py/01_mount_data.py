@@ -83,7 +83,7 @@ for name in ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"
 # %%
 import numpy as np
 
-from workshop_utils import colab, logs, players, plots, session, system
+from workshop_utils import colab, doctor, logs, players, plots, session, system
 from workshop_utils.engine import cm
 from workshop_utils.files import human_bytes
 
@@ -98,6 +98,15 @@ logger = logs.start(level=log_level, file=log_file or None)
 # %% [markdown]
 # **Plotting.** Still figures are drawn by matplotlib; figures you can zoom and click by bokeh and
 # holoviews. Nothing opens a window of its own, so all of it works in a browser.
+
+# %% [markdown]
+# ## Is everything there?
+#
+# A look at this machine before you start: the packages, the engine, room for the movie, the results folder,
+# the browser. A line that says FAIL also says what mends it. On the command line: `workshop doctor`.
+
+# %%
+doctor.show(movie, results)
 
 # %% [markdown]
 # ## Drive and the local disk

@@ -14,8 +14,9 @@ from workshop_utils import __version__
 from workshop_utils.bundle import manifest, wheels
 from workshop_utils.bundle.making import README, REQUIREMENTS, notebooks, requirements, shape_of
 from workshop_utils.bundle.manifest import Manifest
-from workshop_utils.bundle.rehearsal import Check, rehearse
+from workshop_utils.bundle.rehearsal import rehearse
 from workshop_utils.colab import DRIVE_FOLDER, LOCAL_FOLDER
+from workshop_utils.doctor import Check
 from workshop_utils.files import human_bytes
 from workshop_utils.notebook_files import cells, parameters_of, set_parameters, tags_of, text_of
 

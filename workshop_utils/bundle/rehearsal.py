@@ -16,12 +16,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from workshop_utils.bundle.wheels import PATTERN
 from workshop_utils.colab import LOCAL_FOLDER, RESULTS_FOLDER, find_folder
+from workshop_utils.doctor import Check
 
-__all__ = ["Check", "main", "rehearse"]
+__all__ = ["main", "rehearse"]
 
 # Not with -m: the package imports this module itself.
 _PART = "import sys; from workshop_utils.bundle.rehearsal import main; print(main(sys.argv[1:]))"
@@ -31,15 +31,6 @@ _MISSING = {
     "No module named 'nb": "python -m pip install 'calcium-workshop[notebooks]'",
     "NoSuchKernel": "python -m pip install ipykernel",
 }
-
-
-class Check(NamedTuple):
-    """One thing that was looked at: its name, whether it is right, what was found, what mends it."""
-
-    name: str
-    ok: bool
-    found: str
-    fix: str
 
 
 def rehearse(folder: Path, drive_folder: str) -> Iterator[Check]:
