@@ -76,14 +76,14 @@ def looked(name: str, look: Callable[[], str]) -> Check:
     except ModuleNotFoundError as error:
         missing = (error.name or "").split(".")[0]
         if missing and missing != "caiman":
-            found = f"{_one_line(error)}, so it couldn't be looked at"
+            found = f"the module {missing} is missing, so this couldn't be looked at"
             return Check(name, False, found, pip_install(_PACKAGES.get(missing, missing)))
         return _failed(name, error)
     except Exception as error:  # whatever is wrong here: it must not hide the lines after it
         return _failed(name, error)
 
 
-def parts_of(error: BaseException | str) -> tuple[str, str] | None:
+def parts_of(error: BaseException | str) -> tuple[str, str, str] | None:
     """
     Take an error's message apart.
 
@@ -95,10 +95,10 @@ def parts_of(error: BaseException | str) -> tuple[str, str] | None:
     Returns
     -------
     tuple of str or None
-        What was found and what to do; None for another message.
+        What was expected, what was found and what to do; None for another message.
     """
     match = _PARTS.search(str(error))
-    return None if match is None else (match["found"], match["fix"])
+    return None if match is None else (match["expected"], match["found"], match["fix"])
 
 
 def pip_command() -> str:
@@ -142,7 +142,8 @@ def pip_install(*requirements: str) -> str:
 def _failed(name: str, error: Exception) -> Check:
     parts = parts_of(error)
     if parts is not None:
-        return Check(name, False, *(_one_line(part) for part in parts))
+        expected, found, fix = map(_one_line, parts)
+        return Check(name, False, f"{found} (expected: {expected})", fix)
     found = f"couldn't be looked at ({type(error).__name__}: {_one_line(error)})"
     return Check(name, False, found, "show your instructor this line, or report it with the line above it")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import logging
 import os
 import shutil
 import tempfile
@@ -101,7 +103,7 @@ def _movie(recording: Recording) -> str:
     if known is not None and not known[0].exists():
         return f"{recording.requested} isn't here yet: the first lesson downloads it from {known[1]}"
     recording.path = path = known[0] if known is not None else data.get(recording.requested)
-    with open_movie(path) as reader:
+    with _silent("tifffile"), open_movie(path) as reader:
         shape = tuple(int(length) for length in reader.shape)
         recording.shape = shape
         # The end as well: a copy that was cut off begins well.
@@ -110,6 +112,17 @@ def _movie(recording: Recording) -> str:
     files = [path] if path.is_file() else [item for item in path.rglob("*") if item.is_file()]
     size = human_bytes(sum(file.stat().st_size for file in files))
     return f"{path}, {shape[0]} frames of {shape[1]} x {shape[2]} px, {size}"
+
+
+@contextlib.contextmanager
+def _silent(name: str) -> Iterator[None]:
+    """Keep a library's log out of the lines: what it remarks on is said in one of them."""
+    logger = logging.getLogger(name)
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def _known(name: str) -> tuple[Path, str] | None:

@@ -135,7 +135,7 @@ class Imports:
         told |= json.loads(answer.removeprefix(_MARK))
         if "engine" in told:
             return _unnamed(told["engine"])
-        found, fix = parts_of(told["failed"]) or (told["failed"], _mend_engine(chosen.name))
+        _, found, fix = parts_of(told["failed"]) or ("", told["failed"], _mend_engine(chosen.name))
         raise Fault(f"{chosen.name} was chosen and can't be imported: {' '.join(found.split())}", fix)
 
 
