@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["InputError", "MissingFileError", "ParameterError", "explain", "nearest"]
+__all__ = ["FileInUseError", "InputError", "MissingFileError", "ParameterError", "explain", "nearest"]
 
 
 class _ShortInNotebooks:
@@ -25,6 +25,10 @@ class ParameterError(InputError):
 
 class MissingFileError(_ShortInNotebooks, FileNotFoundError):
     """A file or folder that isn't where it was looked for."""
+
+
+class FileInUseError(_ShortInNotebooks, PermissionError):
+    """A file that can't be replaced because another program holds it."""
 
 
 def explain(expected: str, found: str, fix: str) -> str:

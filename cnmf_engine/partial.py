@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cnmf_engine.errors import FileInUseError, explain
+
 __all__ = ["OWNER", "is_gone", "owner", "replacing"]
 
 #: What `owner` looks like, for names that hold it.
@@ -27,6 +29,8 @@ OWNER = r"[0-9a-f]{6}-\d+-\d+-\d+"
 _SAME_START = 2.0
 _DAY = 24 * 3600.0
 _LONGEST_STEM = 80
+# On Windows virus scanners and Drive's own program open new files for a moment; seconds.
+_WAITS = (0.1, 0.3, 0.6) if os.name == "nt" else ()
 _numbers = itertools.count()
 
 
@@ -84,8 +88,8 @@ def replacing(target: str | os.PathLike) -> Iterator[Path]:
     Write a file under a temporary name beside it and rename it when the block ends well.
 
     A map of an older file of that name stays valid on POSIX, since renaming leaves its content alone. Windows
-    refuses to replace a mapped file with a `PermissionError`. What a killed process left of the same file is
-    removed.
+    refuses to replace a file that is mapped or open in another program. What a killed process left of the
+    same file is removed.
 
     Parameters
     ----------
@@ -96,6 +100,11 @@ def replacing(target: str | os.PathLike) -> Iterator[Path]:
     ------
     Path
         Where to write, with the same ending as `target`; removed if the block fails.
+
+    Raises
+    ------
+    FileInUseError
+        The system refuses to replace the file.
     """
     target = Path(target)
     stem = target.stem[:_LONGEST_STEM]
@@ -103,9 +112,29 @@ def replacing(target: str | os.PathLike) -> Iterator[Path]:
     partial = target.with_name(f".{stem}.{owner()}.part{target.suffix}")
     try:
         yield partial
-        os.replace(partial, target)
+        _rename(partial, target)
     finally:
-        partial.unlink(missing_ok=True)
+        # Windows doesn't remove what a writer that failed still holds; the next write of this file does.
+        with contextlib.suppress(PermissionError):
+            partial.unlink(missing_ok=True)
+
+
+def _rename(partial: Path, target: Path) -> None:
+    for wait in (*_WAITS, None):
+        try:
+            return os.replace(partial, target)
+        except PermissionError as error:
+            if wait is None:
+                raise FileInUseError(_in_use(target, error)) from error
+            time.sleep(wait)
+
+
+def _in_use(target: Path, error: PermissionError) -> str:
+    return explain(
+        f"to replace {target}",
+        f"that the system refuses it ({error.strerror or error}): the file is open elsewhere, or protected",
+        "close it in other programs and notebooks (Excel and viewers hold what they show) and run this again",
+    )
 
 
 def _remove_leftovers(folder: Path, stem: str) -> None:
