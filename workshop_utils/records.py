@@ -7,7 +7,7 @@ import importlib.metadata
 import math
 import os
 import platform
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from cnmf_engine.errors import InputError, explain
@@ -92,12 +92,12 @@ def decode(value: Any, folder: Path) -> Any:
     """
     if isinstance(value, dict):
         if set(value) == {_PATH}:
-            return folder / value[_PATH]
+            return _absolute(value[_PATH], folder)
         return {key: decode(item, folder) for key, item in value.items()}
     return [decode(item, folder) for item in value] if isinstance(value, list) else value
 
 
-def renamed(value: Any, old: Path, new: Path) -> Any:
+def renamed(value: Any, old: str, new: Path) -> Any:
     """
     Exchange a path wherever it was encoded.
 
@@ -105,15 +105,17 @@ def renamed(value: Any, old: Path, new: Path) -> Any:
     ----------
     value : object
         What `encode` made.
-    old, new : pathlib.Path
-        Absolute paths.
+    old : str
+        The absolute path as it was encoded, perhaps on another system: a `Path` would write it otherwise.
+    new : pathlib.Path
+        The absolute path that stands for it here.
 
     Returns
     -------
     object
         The same with `new` for `old`.
     """
-    if value == {_PATH: str(old)}:
+    if value == {_PATH: old}:
         return {_PATH: str(new)}
     if isinstance(value, dict):
         return {key: renamed(item, old, new) for key, item in value.items()}
@@ -162,6 +164,12 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _absolute(text: str, folder: Path) -> Path:
+    # An absolute path of another system isn't inside the folder; messages show it as it was written.
+    absolute = PureWindowsPath(text).is_absolute() or PurePosixPath(text).is_absolute()
+    return Path(text) if absolute else folder / text
 
 
 def _relative(path: Path, folder: Path) -> str:

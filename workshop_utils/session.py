@@ -7,7 +7,7 @@ import functools
 import json
 import os
 import time
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from cnmf_engine.errors import InputError, ParameterError, explain, nearest
@@ -357,7 +357,7 @@ class Session:
                 )
             )
         if "movie" in known:
-            known["steps"] = renamed(known["steps"], Path(theirs["path"]), self.movie)
+            known["steps"] = renamed(known["steps"], theirs["path"], self.movie)
         known["movie"] = {**mine, "path": str(self.movie), "requested": self.requested}
         known["engine"] = find_engine()._asdict()
         known["versions"] = versions()
@@ -367,7 +367,8 @@ class Session:
     def _find_again(self, path: Path) -> Path:
         if path.exists():
             return path
-        if path.name == self.movie.name:
+        # A folder may have been written on Windows and be read here; this understands paths of both kinds.
+        if PureWindowsPath(path).name == self.movie.name:
             return self.movie
         # The results folder may have moved (Drive on another machine): try the end of the path inside it.
         parts = Path(str(path).replace("\\", "/")).parts
