@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import tifffile
+from jupyter_client.manager import start_new_kernel
 
 from workshop_utils import missing, runner, session
 from workshop_utils.session import MissingStep
@@ -81,3 +82,35 @@ def test_papermill_is_installed_when_it_is_needed(opened, ask, monkeypatch):
     opened.need("motion")
     assert "installs papermill first" in ask["questions"][0]
     assert commands == [[sys.executable, "-m", "pip", "install", "--quiet", "papermill"]]
+
+
+@pytest.mark.notebooks
+def test_in_a_notebook_the_question_is_put_and_the_lesson_run(opened, monkeypatch):
+    """A kernel whose front end can answer, and a real run of lesson 1."""
+    monkeypatch.delenv("WORKSHOP_HEADLESS")
+    questions, printed = [], []
+    manager, client = start_new_kernel(kernel_name="python3", cwd=str(opened.folder.parent))
+    try:
+
+        def answer(message):
+            questions.append(message["content"]["prompt"])
+            client.input("yes")
+
+        code = (
+            "from workshop_utils import session\n"
+            f"s = session.start({str(opened.folder)!r}, {str(opened.movie)!r})\n"
+            "print('shape', s.need('movie')['shape'])"
+        )
+        reply = client.execute_interactive(
+            code,
+            allow_stdin=True,
+            stdin_hook=answer,
+            timeout=120,
+            output_hook=lambda message: printed.append(message["content"].get("text", "")),
+        )
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert reply["content"]["status"] == "ok", reply["content"]
+    assert len(questions) == 1 and "Run lesson 1 now" in questions[0]
+    assert "01_mount_data: ok" in "".join(printed) and "shape [3, 4, 5]" in "".join(printed)
