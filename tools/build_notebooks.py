@@ -38,7 +38,7 @@ FOLDED = frozenset({"hide-input", "solution"})
 TAGS = frozenset({"parameters", "report", "hide-input", "solution", "colab-only", "raises-exception"})
 _LONGEST_CELL = 15
 # What installs the workshop is the one cell that can't call it for help.
-_LONGEST_INSTALL = 26
+_LONGEST_INSTALL = 25
 _METADATA = {
     "colab": {"provenance": [], "toc_visible": True},
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},

@@ -12,19 +12,19 @@
 
 # %% tags=["parameters"]
 movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie
-results = "results"  # folder for everything the workshop writes; in Colab it lies on your Drive
+results = "results"  # folder for what the workshop writes; in Colab it is on your Drive
 frame_rate = 10.0  # frames per second, used where the movie's own rate is not known
-drive_folder = "MyDrive/behavior&calcium-imaging-workshop/data/calcium-imaging-data"  # Colab: on Drive
-package = ""  # Colab: address to install the workshop from, if its wheel isn't in that folder
+drive_folder = "MyDrive/behavior&calcium-imaging-workshop/data/calcium-imaging-data"  # in Colab
+package = ""  # address to install the workshop from, if it isn't in that folder
 log_level = "WARNING"  # how much to report: "DEBUG", "INFO", "WARNING" or "ERROR"
 log_file = ""  # also write the log to this file; empty: only to the screen
 
 # %% [markdown]
 # ## Install (Colab only, a few seconds)
 #
-# Colab gives you a fresh computer each time, without this workshop on it. The next cell, which is the first
-# in every lesson, asks for access to your Drive, installs the workshop from the folder `drive_folder` there
-# and copies that folder to the computer's own disk. Everything that Colab brought along stays as it was, so
+# Colab gives you a fresh computer each time, without this workshop on it. The next cell, the same in
+# every lesson, asks for access to your Drive, installs the workshop from the folder `drive_folder` there and
+# copies that folder to the computer's own disk. Everything that Colab brought along stays as it was, so
 # the runtime needs no restart. Run again, the cell does nothing; on your own machine it never does.
 
 # %% tags=["colab-only"]
@@ -33,7 +33,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-if "google.colab" in sys.modules:  # a new computer: fetch the workshop and its data; elsewhere do nothing
+if "google.colab" in sys.modules:  # a new computer: fetch the workshop and its data
     if importlib.util.find_spec("workshop_utils") is None:
         from google.colab import drive
 
@@ -42,12 +42,12 @@ if "google.colab" in sys.modules:  # a new computer: fetch the workshop and its 
         except Exception as problem:
             print(f"No Drive ({problem}). To use it run this cell again and allow access.")
         home, name = Path("/content/drive"), Path(drive_folder).name
-        places = [home / drive_folder, *home.glob(f"*/{name}")]  # the folder itself, or a shortcut to it
-        found = sorted(str(wheel) for place in places for wheel in place.glob("calcium_workshop-*.whl"))
-        source = (found or [package])[-1]
+        wheels = [*(home / drive_folder).glob("calcium_workshop-*.whl")]
+        wheels += home.glob(f"*/{name}/calcium_workshop-*.whl")  # behind a shortcut in My Drive
+        source = str(wheels[0]) if wheels else package
         if not source:
             there = ", ".join(item.name for item in home.glob("MyDrive/*")) or "nothing"
-            sys.exit(f"No workshop in {places[0]}. My Drive holds {there}. Add a shortcut to '{name}' to it.")
+            sys.exit(f"No workshop in {drive_folder}. My Drive: {there}. Add a shortcut to '{name}'.")
         subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)
     from workshop_utils import colab
 
@@ -106,7 +106,7 @@ logger = logs.start(level=log_level, file=log_file or None)
 # the browser. A line that says FAIL also says what mends it. On the command line: `workshop doctor`.
 
 # %%
-doctor.show(movie, results)
+ready = doctor.show(movie, results)
 
 # %% [markdown]
 # ## Drive and the local disk
@@ -115,7 +115,7 @@ doctor.show(movie, results)
 # is slow, so the movie is copied from Drive to the local disk once and read there, and the results are
 # written back to Drive.
 #
-# The first cell has done both. The next line shows the copying again: what is there already is not copied,
+# The cell above has done both. The next line shows the copying again: what is there already is not copied,
 # and a copy that was cut off goes on where it stopped. Without Drive it says so and goes on. The copied movie
 # is opened with `movie = "workshop_data"`, or with its path if there are several. On other machines the movie
 # is a local file, a name from the registry (such as `data_endoscope.tif`, downloaded once), or the demo.

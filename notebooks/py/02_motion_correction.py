@@ -8,7 +8,7 @@
 
 # %% tags=["parameters"]
 movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie
-results = "results"  # folder for everything the workshop writes; in Colab it lies on your Drive
+results = "results"  # folder for what the workshop writes; in Colab it is on your Drive
 motion_correct = True  # False: the movie is already corrected, only make the memory map
 pw_rigid = False  # use the piecewise-rigid correction for the result (both are shown)
 gSig_filt = 6  # width of the spatial high-pass filter in pixels, as chosen from the comparison below
@@ -18,8 +18,8 @@ overlaps = 24  # piecewise rigid: overlap of neighbouring patches, pixels
 max_deviation_rigid = 3  # piecewise rigid: how far a patch may deviate from the whole frame, pixels
 frame_rate = 10.0  # frames per second, used where the movie's own rate is not known
 decay_time = 0.4  # how long a typical calcium transient lasts, seconds
-drive_folder = "MyDrive/behavior&calcium-imaging-workshop/data/calcium-imaging-data"  # Colab: on Drive
-package = ""  # Colab: address to install the workshop from, if its wheel isn't in that folder
+drive_folder = "MyDrive/behavior&calcium-imaging-workshop/data/calcium-imaging-data"  # in Colab
+package = ""  # address to install the workshop from, if it isn't in that folder
 
 # %% tags=["colab-only"]
 import importlib.util
@@ -27,7 +27,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-if "google.colab" in sys.modules:  # a new computer: fetch the workshop and its data; elsewhere do nothing
+if "google.colab" in sys.modules:  # a new computer: fetch the workshop and its data
     if importlib.util.find_spec("workshop_utils") is None:
         from google.colab import drive
 
@@ -36,12 +36,12 @@ if "google.colab" in sys.modules:  # a new computer: fetch the workshop and its 
         except Exception as problem:
             print(f"No Drive ({problem}). To use it run this cell again and allow access.")
         home, name = Path("/content/drive"), Path(drive_folder).name
-        places = [home / drive_folder, *home.glob(f"*/{name}")]  # the folder itself, or a shortcut to it
-        found = sorted(str(wheel) for place in places for wheel in place.glob("calcium_workshop-*.whl"))
-        source = (found or [package])[-1]
+        wheels = [*(home / drive_folder).glob("calcium_workshop-*.whl")]
+        wheels += home.glob(f"*/{name}/calcium_workshop-*.whl")  # behind a shortcut in My Drive
+        source = str(wheels[0]) if wheels else package
         if not source:
             there = ", ".join(item.name for item in home.glob("MyDrive/*")) or "nothing"
-            sys.exit(f"No workshop in {places[0]}. My Drive holds {there}. Add a shortcut to '{name}' to it.")
+            sys.exit(f"No workshop in {drive_folder}. My Drive: {there}. Add a shortcut to '{name}'.")
         subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)
     from workshop_utils import colab
 

@@ -48,7 +48,7 @@ def show(movie: str | os.PathLike = "demo", results: str | os.PathLike = "result
     faults = []
     total = 0
     for check in _looks(os.fspath(movie).strip(), os.fspath(results)):
-        print(check, flush=True)
+        print(check)
         total += 1
         if not check.ok:
             faults.append(check.name)
