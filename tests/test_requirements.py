@@ -34,7 +34,7 @@ COMES_WITH_CAIMAN = {
     "scipy",
     "tifffile",
     "tqdm",
-} | {"jinja2", "pillow"}  # bokeh needs both
+} | {"jinja2", "packaging", "pillow"}  # bokeh needs them
 COMES_WITH_CAIMAN |= {"threadpoolctl"}  # scikit-learn needs it
 CONDA_NAMES = {"opencv-python-headless": "opencv"}
 # Release 1.12 pins numpy below 2 and runs on bokeh 3 (CaImAn #1127, #1354).
