@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -91,7 +92,9 @@ def serving(program: list[str], python: Path, folder: Path) -> Iterator[Server]:
             log.wait_until_serving(process)
             server = Server(f"http://127.0.0.1:{port}", folder, python)
             yield server
-            end_kernels(server)
+            # One that nobody used for a while has ended by itself.
+            with contextlib.suppress(urllib.error.URLError):
+                end_kernels(server)
         finally:
             _end(process)
             log.join()

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
 import pytest
+
+from benchmarks.front_ends import JupyterLab
+from benchmarks.servers import serving
 
 SLIDER = """
 import ipywidgets
@@ -49,3 +58,15 @@ def test_error_in_a_cell_is_told(notebook):
     assert front_end.ask(0, "print('first')\nprint(2 + 2)") == "first\n4"
     with pytest.raises(RuntimeError, match="division by zero"):
         front_end.run(2)
+
+
+def test_server_that_has_ended_by_itself_is_no_fault(tmp_path):
+    """As one does that nobody uses for ten minutes, while other tests run."""
+    with serving(JupyterLab.program, Path(sys.executable), tmp_path) as server:
+        request = urllib.request.Request(f"{server.url}/api/shutdown", method="POST")
+        with urllib.request.urlopen(request, timeout=30):
+            pass
+        with pytest.raises(urllib.error.URLError):
+            for _ in range(100):
+                urllib.request.urlopen(f"{server.url}/api", timeout=30).close()
+                time.sleep(0.1)
