@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -90,6 +91,7 @@ def serving(program: list[str], python: Path, folder: Path) -> Iterator[Server]:
         log = _Log(process.stderr)
         try:
             log.wait_until_serving(process)
+            _wait_until_listening(port)
             server = Server(f"http://127.0.0.1:{port}", folder, python)
             yield server
             # One that nobody used for a while has ended by itself.
@@ -199,6 +201,19 @@ def _environment(home: Path, python: Path) -> dict[str, str]:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(settings), encoding="utf-8")
     return own_environment(home, python) | {name: str(place) for name, place in places.items()}
+
+
+def _wait_until_listening(port: int) -> None:
+    """Servers announce themselves a moment before they listen."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
 
 
 def _free_port() -> int:
