@@ -90,5 +90,5 @@ def _plots() -> str:
 def _whole_runs() -> str:
     version = version_of("papermill")
     if version is None:
-        return f"no papermill, which only `workshop run` needs ({pip_install('papermill')})"
+        return "no papermill; only `workshop run` needs it, and a lesson that offers to run others brings it"
     return f"papermill {version}, for `workshop run`"
