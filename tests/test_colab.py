@@ -100,6 +100,15 @@ def test_a_lesson_finds_its_data_and_keeps_its_results_on_drive(drive, capsys):
     assert len(drive.calls) == 1 and "Copied" in first and "Copied" not in capsys.readouterr().out
 
 
+def test_lesson_that_runs_elsewhere_makes_no_copy_of_its_own(drive, monkeypatch):
+    """As one that another lesson has run, with its results on Drive for a working directory."""
+    copy = colab.start()
+    results = drive.point / "MyDrive" / "workshop_results"
+    results.mkdir()
+    monkeypatch.chdir(results)
+    assert colab.start() == copy and not list(results.iterdir())
+
+
 def test_what_was_chosen_before_stays(drive, monkeypatch):
     monkeypatch.setenv("WORKSHOP_RESULTS", "mine")
     colab.start()

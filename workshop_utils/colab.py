@@ -26,7 +26,7 @@ __all__ = [
 
 #: The workshop's folder on Drive, unless a lesson's parameter says otherwise.
 DRIVE_FOLDER = "MyDrive/behavior&calcium-imaging-workshop/data/calcium-imaging-data"
-#: Its copy on the machine's own disk, in the working directory.
+#: Its copy on the machine's own disk, in Colab's working directory.
 LOCAL_FOLDER = "workshop_data"
 #: Where results go on Drive: the attendee's own, as the workshop's folder is often shared and read-only.
 RESULTS_FOLDER = "MyDrive/workshop_results"
@@ -75,7 +75,8 @@ def start(drive_folder: str = DRIVE_FOLDER, local_folder: str | os.PathLike = LO
     drive_folder : str
         The folder on Drive, starting with ``MyDrive`` (or ``Shareddrives``).
     local_folder : path-like
-        The copy, relative to the working directory.
+        The copy, beside the mount point unless absolute: that is Colab's working directory, and stays it
+        where a lesson is run from another one.
 
     Returns
     -------
@@ -172,7 +173,8 @@ def copy_from_drive(
     drive_folder : str
         The folder on Drive, starting with ``MyDrive`` (or ``Shareddrives``).
     local_folder : path-like
-        The copy, relative to the working directory.
+        The copy, beside the mount point unless absolute: that is Colab's working directory, and stays it
+        where a lesson is run from another one.
 
     Returns
     -------
@@ -189,7 +191,7 @@ def copy_from_drive(
         return None
     try:
         mount_drive()
-        return copy_folder(find_folder(drive_folder), local_folder).folder
+        return copy_folder(find_folder(drive_folder), mount_point().parent / local_folder).folder
     except (InputError, MissingFileError) as problem:
         print(problem)
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from workshop_utils.doctor.checks import Check, Fault, looked, pip_install
 from workshop_utils.doctor.software import version_of
@@ -45,7 +44,7 @@ def _drive() -> str:
 def _folder() -> str:
     from workshop_utils import colab
 
-    copy = Path(colab.LOCAL_FOLDER)
+    copy = colab.mount_point().parent / colab.LOCAL_FOLDER
     if copy.is_dir():
         return f"copied to {copy.resolve()}"
     return f"{colab.find_folder()}, not copied yet: the lesson's first cell does that"
