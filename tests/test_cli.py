@@ -80,7 +80,7 @@ def test_missing_papermill_is_explained(call, monkeypatch):
     monkeypatch.setitem(sys.modules, "papermill", None)
     done = call()
     assert done.exit_code == 1
-    assert "Expected papermill" in done.output and "calcium-workshop[notebooks]" in done.output
+    assert "Expected papermill" in done.output and "pip install papermill" in done.output
 
 
 def test_fault_of_the_workshop_keeps_its_traceback(call, monkeypatch):

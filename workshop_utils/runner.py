@@ -303,6 +303,6 @@ def _need_papermill() -> None:
             explain(
                 "papermill, which runs the notebooks",
                 f"{error}",
-                "pip install 'calcium-workshop[notebooks]', or in a checkout `make run`",
+                "python -m pip install papermill, or in a checkout `make run`",
             )
         ) from error
