@@ -20,6 +20,7 @@ from cnmf_engine.errors import InputError, MissingFileError, ParameterError
 from workshop_utils import bundle, cli, data
 from workshop_utils.bundle import manifest, names, rehearsal, wheels
 from workshop_utils.colab import DRIVE_FOLDER
+from workshop_utils.copy_one import sha256
 from workshop_utils.lessons import resource
 from workshop_utils.notebook_files import cells, parameters_of
 
@@ -227,7 +228,7 @@ def test_wheel_of_an_earlier_version_is_replaced(copy, wheel):
     old = copy / "calcium_workshop-0.0.9-py3-none-any.whl"
     old.write_bytes(b"old")
     content = json.loads((copy / "bundle.json").read_text(encoding="utf-8"))
-    content["files"][old.name] = {"bytes": 3, "sha256": manifest.checksum(old)}
+    content["files"][old.name] = {"bytes": 3, "sha256": sha256(old)}
     (copy / "bundle.json").write_text(json.dumps(content), encoding="utf-8")
     bundle.build(copy, wheel=wheel, **QUIET)
     assert not old.exists() and (copy / WHEEL).is_file()

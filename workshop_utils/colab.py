@@ -21,6 +21,7 @@ __all__ = [
     "in_colab",
     "mount_drive",
     "mount_point",
+    "mounted",
     "start",
 ]
 
@@ -62,6 +63,18 @@ def mount_point() -> Path:
     return Path(os.environ.get("WORKSHOP_DRIVE") or "/content/drive")
 
 
+def mounted() -> bool:
+    """
+    Say whether Drive is mounted.
+
+    Returns
+    -------
+    bool
+        True if ``MyDrive`` is at the mount point.
+    """
+    return (mount_point() / "MyDrive").is_dir()
+
+
 def start(drive_folder: str = DRIVE_FOLDER, local_folder: str | os.PathLike = LOCAL_FOLDER) -> Path | None:
     """
     Make a Colab machine ready for a lesson; anywhere else do nothing.
@@ -88,7 +101,7 @@ def start(drive_folder: str = DRIVE_FOLDER, local_folder: str | os.PathLike = LO
     # Colab's page is always in front of somebody, whatever its kernel says of the cell that runs.
     os.environ.setdefault("WORKSHOP_HEADLESS", "0")
     copy = copy_from_drive(drive_folder, local_folder)
-    if _mounted():
+    if mounted():
         os.environ.setdefault("WORKSHOP_RESULTS", str(mount_point() / RESULTS_FOLDER / "{movie}"))
         os.environ.setdefault("WORKSHOP_SCRATCH", str(mount_point().parent / "workshop_scratch"))
     else:
@@ -111,7 +124,7 @@ def mount_drive() -> Path:
         This isn't Colab, or permission wasn't given.
     """
     place = mount_point()
-    if _mounted():
+    if mounted():
         return place
     expected = f"Google Drive at {place}"
     if not in_colab():
@@ -126,7 +139,7 @@ def mount_drive() -> Path:
         drive.mount(str(place))
     except Exception as error:  # a refusal is a MessageError of Colab's own, derived from Exception directly
         raise MissingFileError(explain(expected, f"{type(error).__name__}: {error}", fix)) from error
-    if not _mounted():
+    if not mounted():
         raise MissingFileError(explain(expected, f"no MyDrive in {place}", fix))
     return place
 
@@ -186,7 +199,7 @@ def copy_from_drive(
             "Not in Colab, so there is no Drive to copy from: set movie to a path, a known name, or 'demo'."
         )
         return None
-    if os.environ.get("WORKSHOP_HEADLESS", "0") != "0" and not _mounted():
+    if os.environ.get("WORKSHOP_HEADLESS", "0") != "0" and not mounted():
         print("Nobody is here to allow access to Drive, so it stays unmounted.")
         return None
     try:
@@ -195,10 +208,6 @@ def copy_from_drive(
     except (InputError, MissingFileError) as problem:
         print(problem)
         return None
-
-
-def _mounted() -> bool:
-    return (mount_point() / "MyDrive").is_dir()
 
 
 def _no_folder(folder: Path) -> str:

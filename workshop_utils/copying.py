@@ -15,7 +15,7 @@ from cnmf_engine.errors import InputError, MissingFileError, explain
 from workshop_utils import copy_messages as messages
 from workshop_utils import copy_parts as parts
 from workshop_utils.copy_one import CopiedFile, copy, keep_time, sha256
-from workshop_utils.files import UNFINISHED, human_bytes
+from workshop_utils.files import UNFINISHED, existing, human_bytes
 
 __all__ = ["CopyReport", "copy_file", "copy_folder"]
 
@@ -298,10 +298,10 @@ def _check(src: Path, dst: Path) -> None:
 
 def _check_space(files: list[CopiedFile], dst: Path) -> None:
     needed = sum(file.status.st_size - file.held() for file in files)
-    existing = next(parent for parent in (dst, *dst.absolute().parents) if parent.exists())
-    if needed > shutil.disk_usage(existing).free:
+    place = existing(dst)
+    if needed > shutil.disk_usage(place).free:
         # Parts of other versions are of no use any more, and nobody sees the space they take.
         parts.remove(part for file in files for part in file.parts if part.version != file.version)
-        free = shutil.disk_usage(existing).free
+        free = shutil.disk_usage(place).free
         if needed > free:
             raise messages.no_room(needed, free, dst)

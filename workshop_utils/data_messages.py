@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cnmf_engine.errors import InputError, MissingFileError, explain, nearest
-from workshop_utils import copy_parts
+from workshop_utils import colab, copy_parts
 from workshop_utils.files import UNFINISHED, first_missing, human_bytes, listing
 
 __all__ = ["check_file", "not_found", "no_movie", "reaching", "several"]
@@ -162,7 +162,7 @@ def not_found(text: str, path: Path, known: Iterable[str], is_movie: Callable[[P
     expected = (
         f"a movie: 'demo', a known name ({', '.join(known) or 'none'}), or the path of a file or folder"
     )
-    if _on_drive(path) and not _mounted():
+    if _on_drive(path) and not colab.mounted():
         return explain(f"a movie on Google Drive at {path}", *_unmounted())
     if re.match(r"[A-Za-z]:[\\/]", text) and os.name != "nt":
         fix = "bring the movie to this machine (in Colab: into Drive), and give its path here"
@@ -184,8 +184,6 @@ def not_found(text: str, path: Path, known: Iterable[str], is_movie: Callable[[P
 
 
 def _unmounted() -> tuple[str, str]:
-    from workshop_utils import colab
-
     if colab.in_colab():
         fix = "run the notebook's first cells again and allow access, or in a cell: "
         return "that Drive isn't mounted", fix + "from workshop_utils import colab; colab.mount_drive()"
@@ -218,15 +216,7 @@ def _unfinished(path: Path) -> str | None:
 
 
 def _on_drive(path: Path) -> bool:
-    from workshop_utils import colab
-
     return any(place.is_relative_to(colab.mount_point()) for place in (path, path.absolute()))
-
-
-def _mounted() -> bool:
-    from workshop_utils import colab
-
-    return (colab.mount_point() / "MyDrive").is_dir()
 
 
 def _size(path: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cnmf_engine import partial
 
-__all__ = ["UNFINISHED", "first_missing", "human_bytes", "listing", "replacing", "write_text"]
+__all__ = ["UNFINISHED", "existing", "first_missing", "human_bytes", "listing", "replacing", "write_text"]
 
 #: What browsers and other programs append to the name of a file that isn't complete.
 UNFINISHED = (".part", ".partial", ".crdownload", ".download")
@@ -78,6 +78,24 @@ def human_bytes(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+def existing(path: str | os.PathLike) -> Path:
+    """
+    Find the place where a file or folder is, or would be made.
+
+    Parameters
+    ----------
+    path : path-like
+        A file or folder.
+
+    Returns
+    -------
+    pathlib.Path
+        The path itself if it exists, else the nearest folder above it that does.
+    """
+    path = Path(path).absolute()
+    return next(place for place in (path, *path.parents) if place.exists())
 
 
 def first_missing(path: str | os.PathLike) -> Path | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from cnmf_engine.errors import InputError, explain
 
-__all__ = ["decode", "encode", "fingerprint", "renamed", "versions"]
+__all__ = ["decode", "encode", "fingerprint", "renamed", "same_movie", "versions"]
 
 _PATH = "path:"
 _LARGEST_ARRAY = 10_000
@@ -146,6 +146,23 @@ def fingerprint(path: str | os.PathLike) -> dict[str, Any]:
             digest.update(stream.read())
     size = sum(file.stat().st_size for file in files)
     return {"name": path.name, "bytes": size, "sha256": digest.hexdigest()}
+
+
+def same_movie(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """
+    Compare two movies by their content, whatever they are called.
+
+    Parameters
+    ----------
+    one, other : dict
+        From `fingerprint`.
+
+    Returns
+    -------
+    bool
+        True if size and checksum agree.
+    """
+    return (one["bytes"], one["sha256"]) == (other["bytes"], other["sha256"])
 
 
 def versions() -> dict[str, str]:

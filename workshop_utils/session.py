@@ -16,7 +16,7 @@ from workshop_utils.engine import find_engine
 from workshop_utils.files import write_text
 from workshop_utils.lessons import STEPS
 from workshop_utils.missing import MissingStep, explain_missing, offer, steps_to_run
-from workshop_utils.records import decode, encode, fingerprint, renamed, versions
+from workshop_utils.records import decode, encode, fingerprint, renamed, same_movie, versions
 
 if TYPE_CHECKING:
     from workshop_utils.scoring import Truth
@@ -347,7 +347,7 @@ class Session:
         known = session_file.read(self.folder)
         mine = fingerprint(self.movie)
         theirs = known.get("movie", mine)
-        if (theirs["bytes"], theirs["sha256"]) != (mine["bytes"], mine["sha256"]):
+        if not same_movie(theirs, mine):
             raise InputError(
                 explain(
                     f"{self.folder} to hold the results of {self.movie}",

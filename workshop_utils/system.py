@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 
 from cnmf_engine.errors import InputError, explain
-from workshop_utils.files import human_bytes
+from workshop_utils.files import existing, human_bytes
 
 __all__ = ["Fit", "Machine", "machine", "will_it_fit"]
 
@@ -104,8 +104,7 @@ def machine(folder: str | os.PathLike = ".") -> Machine:
         Processor cores, memory and disk. Limits of a container count.
     """
     folder = Path(folder).resolve()
-    existing = next(place for place in (folder, *folder.parents) if place.exists())
-    usage = shutil.disk_usage(existing)
+    usage = shutil.disk_usage(existing(folder))
     memory = psutil.virtual_memory()
     total, free = memory.total, memory.available
     limit, used = _container("memory.max"), _container("memory.current")

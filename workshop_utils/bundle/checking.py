@@ -16,7 +16,8 @@ from workshop_utils.bundle.making import README, REQUIREMENTS, notebooks, requir
 from workshop_utils.bundle.manifest import Manifest
 from workshop_utils.bundle.rehearsal import rehearse
 from workshop_utils.colab import DRIVE_FOLDER, LOCAL_FOLDER
-from workshop_utils.doctor import Check
+from workshop_utils.copy_one import sha256
+from workshop_utils.doctor.checks import Check, Fault
 from workshop_utils.files import human_bytes
 from workshop_utils.notebook_files import cells, parameters_of, set_parameters, tags_of, text_of
 
@@ -24,14 +25,6 @@ __all__ = ["check"]
 
 
 _OWN = (InputError, MissingFileError)
-
-
-class _Fault(Exception):
-    """What is wrong, and the command that mends it."""
-
-    def __init__(self, found: str, fix: str) -> None:
-        super().__init__(found)
-        self.found, self.fix = found, fix
 
 
 def check(folder: str | os.PathLike, *, run: bool = True, say: Callable[[str], None] = print) -> list[Check]:
@@ -73,7 +66,7 @@ def check(folder: str | os.PathLike, *, run: bool = True, say: Callable[[str], N
 
     def note(one: Check) -> None:
         found.append(one)
-        say(_line(one))
+        say(str(one))
 
     for name, look in looks.items():
         note(_looked(name, look, again))
@@ -85,15 +78,10 @@ def check(folder: str | os.PathLike, *, run: bool = True, say: Callable[[str], N
     return found
 
 
-def _line(one: Check) -> str:
-    text = f"{'OK  ' if one.ok else 'FAIL'}  {one.name}: {one.found}"
-    return text if one.ok or not one.fix else f"{text}\n      {one.fix}"
-
-
 def _looked(name: str, look: Callable[[], str], again: str) -> Check:
     try:
         return Check(name, True, look(), "")
-    except _Fault as fault:
+    except Fault as fault:
         return Check(name, False, fault.found, fault.fix)
     except (ValueError, KeyError, SyntaxError, OSError) as error:  # a damaged file, in its reader's words
         text = " ".join(str(error).splitlines())
@@ -132,14 +120,14 @@ def _command(folder: Path, made: Manifest) -> str:
 
 def _files(folder: Path, made: Manifest, again: str) -> str:
     if made.workshop != __version__:
-        raise _Fault(f"made with version {made.workshop} of the workshop, this is {__version__}", again)
+        raise Fault(f"made with version {made.workshop} of the workshop, this is {__version__}", again)
     missing = [name for name in made.files if not (folder / name).is_file()]
     if missing:
-        raise _Fault(f"missing: {', '.join(missing)}", again)
-    changed = [name for name, entry in made.files.items() if manifest.checksum(folder / name) != entry.sha256]
+        raise Fault(f"missing: {', '.join(missing)}", again)
+    changed = [name for name, entry in made.files.items() if sha256(folder / name) != entry.sha256]
     if changed:
         fix = f"{again} (what was changed is set aside, not lost)"
-        raise _Fault(f"not as they were made: {', '.join(changed)}", fix)
+        raise Fault(f"not as they were made: {', '.join(changed)}", fix)
     size = human_bytes(sum(entry.bytes for entry in made.files.values()))
     strange = manifest.unknown(folder, made)
     also = f"; also there, and copied by everybody: {', '.join(strange)}" if strange else ""
@@ -149,19 +137,19 @@ def _files(folder: Path, made: Manifest, again: str) -> str:
 def _wheel(folder: Path, again: str) -> str:
     found = sorted(folder.glob(wheels.PATTERN))
     if not found:
-        raise _Fault(f"none ({wheels.PATTERN})", again)
+        raise Fault(f"none ({wheels.PATTERN})", again)
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
-        raise _Fault(
+        raise Fault(
             f"{len(found)} of them, and Colab takes one of them: {names}", "delete all but the newest"
         )
     version = wheels.version_of(found[0])
     if version != __version__:
-        raise _Fault(f"{found[0].name} is version {version}, this is {__version__}", again)
+        raise Fault(f"{found[0].name} is version {version}, this is {__version__}", again)
     other = wheels.differences(found[0])
     if other:
         some = ", ".join(other[:3]) + (f" and {len(other) - 3} more" if len(other) > 3 else "")
-        raise _Fault(f"{found[0].name} isn't of the workshop that runs here; different: {some}", again)
+        raise Fault(f"{found[0].name} isn't of the workshop that runs here; different: {some}", again)
     return f"{found[0].name}, {human_bytes(found[0].stat().st_size)}"
 
 
@@ -169,12 +157,12 @@ def _notebooks(folder: Path, made: Manifest, again: str) -> str:
     for own in notebooks():
         path = folder / own.name
         if not path.is_file():
-            raise _Fault(f"{own.name} is missing", again)
+            raise Fault(f"{own.name} is missing", again)
         if _first_cell(path) != _first_cell(own):
-            raise _Fault(f"{own.name}: the cell that installs the workshop isn't this version's", again)
+            raise Fault(f"{own.name}: the cell that installs the workshop isn't this version's", again)
         values = parameters_of(path)
         if set_parameters(own, values) != set_parameters(path, {}):
-            raise _Fault(f"{own.name} isn't this version's, or was edited or run", again)
+            raise Fault(f"{own.name} isn't this version's, or was edited or run", again)
         _valid(path)
     return f"{len(notebooks())}, valid, this version's, without outputs"
 
@@ -188,11 +176,11 @@ def _valid(path: Path) -> None:
         import nbformat
     except ImportError as error:
         fix = "python -m pip install 'calcium-workshop[notebooks]'"
-        raise _Fault(f"notebooks can't be checked here ({error})", fix) from error
+        raise Fault(f"notebooks can't be checked here ({error})", fix) from error
     try:
         nbformat.validate(json.loads(path.read_text(encoding="utf-8")))
     except nbformat.ValidationError as error:
-        raise _Fault(f"{path.name} isn't a valid notebook ({error.message})", "restore it") from error
+        raise Fault(f"{path.name} isn't a valid notebook ({error.message})", "restore it") from error
 
 
 def _place(folder: Path, made: Manifest, again: str) -> str:
@@ -201,11 +189,11 @@ def _place(folder: Path, made: Manifest, again: str) -> str:
             found = (
                 f"{name} looks for '{values.get('drive_folder')}', the bundle is for '{made.drive_folder}'"
             )
-            raise _Fault(found, again)
+            raise Fault(found, again)
     last = made.drive_folder.rsplit("/", 1)[-1]
     if unicodedata.normalize("NFC", folder.name) != last:
         other = f"{made.drive_folder.rpartition('/')[0]}/{folder.name}"
-        raise _Fault(
+        raise Fault(
             f"the notebooks look for a folder called '{last}', this one is called '{folder.name}'",
             f"call it '{last}', here and on Drive; or: {_without_drive(again)} --drive-folder \"{other}\"",
         )
@@ -220,9 +208,7 @@ def _movie(folder: Path, made: Manifest, again: str) -> str:
     for name, values in _parameters(folder).items():
         home, _, file = str(values.get("movie")).partition("/")
         if home != LOCAL_FOLDER or not (folder / file).is_file():
-            raise _Fault(
-                f"{name} opens '{values.get('movie')}', and there is no {file or 'such file'}", again
-            )
+            raise Fault(f"{name} opens '{values.get('movie')}', and there is no {file or 'such file'}", again)
     frames, rows, columns = shape_of(folder / made.movie)
     return f"{made.movie}, {frames} frames of {rows} x {columns} pixels"
 
@@ -240,14 +226,14 @@ def _requirements(folder: Path, again: str) -> str:
         try:
             Requirement(line)
         except InvalidRequirement as error:
-            raise _Fault(f"{REQUIREMENTS}: pip can't read '{line}'", again) from error
+            raise Fault(f"{REQUIREMENTS}: pip can't read '{line}'", again) from error
     if lines != requirements().read_text(encoding="utf-8").splitlines():
-        raise _Fault(f"{REQUIREMENTS} isn't this version's", again)
+        raise Fault(f"{REQUIREMENTS} isn't this version's", again)
     return f"{REQUIREMENTS}, {len(list(filter(None, wanted)))} packages"
 
 
 def _readme(folder: Path, made: Manifest, again: str) -> str:
     text = (folder / README).read_text(encoding="utf-8")
     if made.movie not in text or made.drive_folder.rsplit("/", 1)[-1] not in text:
-        raise _Fault(f"{README} speaks of another movie or folder", again)
+        raise Fault(f"{README} speaks of another movie or folder", again)
     return README

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from cnmf_engine.errors import InputError, explain
+from workshop_utils.copy_one import sha256
 from workshop_utils.copying import copy_file
 from workshop_utils.files import human_bytes, replacing, write_text
 
-__all__ = ["NAME", "Entry", "Manifest", "Placer", "checksum", "read", "unknown", "write"]
+__all__ = ["NAME", "Entry", "Manifest", "Placer", "read", "unknown", "write"]
 
 NAME = "bundle.json"
 _VERSION = 1
@@ -130,24 +131,6 @@ def write(folder: Path, manifest: Manifest) -> None:
         write_text(path, text)
 
 
-def checksum(path: Path) -> str:
-    """
-    Compute a file's SHA-256.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-
-    Returns
-    -------
-    str
-        Lower case hexadecimal.
-    """
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def unknown(folder: Path, manifest: Manifest) -> list[str]:
     """
     List what lies in a bundle's folder and isn't of the bundle.
@@ -210,7 +193,7 @@ class Placer:
         new = hashlib.sha256(content).hexdigest()
         self.files[name] = Entry(len(content), new)
         if path.exists():
-            if path.is_file() and checksum(path) == new:
+            if path.is_file() and sha256(path) == new:
                 return
             self._set_aside(path)
         with replacing(path) as temporary:
@@ -232,11 +215,11 @@ class Placer:
         """
         path = self.folder / name
         in_place = path.exists() and os.path.samefile(path, source)
-        self.files[name] = Entry(source.stat().st_size, checksum(source), keep or in_place)
+        self.files[name] = Entry(source.stat().st_size, sha256(source), keep or in_place)
         if in_place:
             self._say(f"{name}: is in the folder already")
             return
-        if path.exists() and not (path.is_file() and checksum(path) == self.files[name].sha256):
+        if path.exists() and not (path.is_file() and sha256(path) == self.files[name].sha256):
             self._set_aside(path)
         if copy_file(source, path, checksum=True):
             self._say(f"{name}: copied, {human_bytes(self.files[name].bytes)}")
@@ -247,13 +230,13 @@ class Placer:
             path = self.folder / name
             if name in self.files or not path.is_file():
                 continue
-            if not entry.keep and checksum(path) == entry.sha256:
+            if not entry.keep and sha256(path) == entry.sha256:
                 path.unlink()
                 self._say(f"{name}: deleted, it belonged to the bundle before")
 
     def _set_aside(self, path: Path) -> None:
         before = self._before.get(path.name)
-        if before and path.is_file() and not before.keep and checksum(path) == before.sha256:
+        if before and path.is_file() and not before.keep and sha256(path) == before.sha256:
             return  # as an earlier bundle left it: nobody's work is lost
         # In front of the name: what looks for `calcium_workshop-*.whl` must not find it.
         names = (f"{mark} {path.name}" for mark in ("changed", *(f"changed {n}" for n in range(2, 1000))))

@@ -41,7 +41,7 @@ class Check(NamedTuple):
 
     def __str__(self) -> str:
         line = f"{'OK  ' if self.ok else 'FAIL'}  {self.name}: {self.found}"
-        return line if self.ok else f"{line}\n      -> {self.fix}"
+        return line if self.ok or not self.fix else f"{line}\n      -> {self.fix}"
 
 
 class Fault(Exception):

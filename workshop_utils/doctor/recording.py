@@ -183,18 +183,17 @@ def _copies(recording: Recording) -> int:
 
 def _free(folder: Path) -> int:
     """Count what is free, with what a further run would write over."""
-    existing = _existing(folder)
+    from workshop_utils.files import existing
+
     old = sum(file.stat().st_size for file in folder.rglob("*.mmap")) if folder.is_dir() else 0
-    return shutil.disk_usage(existing).free + old
-
-
-def _existing(folder: Path) -> Path:
-    return next(place for place in (folder, *folder.parents) if place.exists())
+    return shutil.disk_usage(existing(folder)).free + old
 
 
 def _write(folder: Path, fix: str) -> None:
     """Write a file and remove it again, in the folder or in the one that it would be made in."""
-    place = _existing(folder)
+    from workshop_utils.files import existing
+
+    place = existing(folder)
     if not place.is_dir():
         raise Fault(f"{place} is a file, not a folder", fix)
     try:
@@ -216,13 +215,12 @@ def _session(recording: Recording) -> Iterator[Check]:
 
 def _whose(recording: Recording) -> str:
     from workshop_utils import session_file
-    from workshop_utils.records import fingerprint
+    from workshop_utils.records import fingerprint, same_movie
 
     content = session_file.read(recording.folder)
     theirs = content.get("movie")
     if theirs and recording.path is not None:
-        mine = fingerprint(recording.path)
-        if (theirs["bytes"], theirs["sha256"]) != (mine["bytes"], mine["sha256"]):
+        if not same_movie(theirs, fingerprint(recording.path)):
             raise Fault(
                 f"{recording.folder} holds the results of another movie, {theirs['path']}",
                 "name another folder (in a lesson results = '...', in a terminal --results ...)",

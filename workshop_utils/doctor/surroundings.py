@@ -33,7 +33,7 @@ def _drive() -> str:
     from workshop_utils import colab
 
     point = colab.mount_point()
-    if not (point / "MyDrive").is_dir():
+    if not colab.mounted():
         raise Fault(
             f"not mounted at {point}, so results are gone when this machine is closed",
             "run the lesson's first code cells again and allow access in the window that opens",
