@@ -182,7 +182,7 @@ def _about() -> tuple[str, list[str]]:
     """Tell the Python and the packages that are needed, of an installed workshop or of a checkout."""
     try:
         about = importlib.metadata.metadata(DISTRIBUTION)
-        return about["Requires-Python"] or "", importlib.metadata.requires(DISTRIBUTION) or []
+        return about.get("Requires-Python") or "", importlib.metadata.requires(DISTRIBUTION) or []
     except importlib.metadata.PackageNotFoundError:
         import tomllib
 
