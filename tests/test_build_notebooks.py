@@ -129,6 +129,54 @@ def test_all_in_one_merges_parameters_and_installs_once(folder):
     assert [cell.source.splitlines()[0] for cell in merged].count("import os") == 2
 
 
+EXERCISE = """
+# %%
+my_rate = None  # your answer
+print(my_rate)
+
+# %% tags=["solution"]
+my_rate = 5
+print(my_rate)
+
+# %% [markdown] tags=["instructor"]
+# > Ask before you show it.
+"""
+
+
+@pytest.fixture
+def exercise(folder):
+    source = folder / "py" / "01_look.py"
+    source.write_text(source.read_text() + EXERCISE)
+    assert call(folder) == 0 == call(folder, "--check")
+    return folder
+
+
+def test_learners_get_solutions_as_folded_text(exercise):
+    for name in ("01_look.ipynb", "00_all_in_one.ipynb"):
+        lesson = cells(exercise, name)
+        folded = [cell for cell in lesson if "<summary>Solution</summary>" in cell.source]
+        assert [cell.cell_type for cell in folded] == ["markdown"]
+        assert "```python\nmy_rate = 5\nprint(my_rate)\n```" in folded[0].source
+        assert not any("Ask before" in cell.source or cell.metadata.get("tags") == [] for cell in lesson)
+        assert not any(cell.cell_type == "code" and "my_rate = 5" in cell.source for cell in lesson)
+
+
+def test_instructors_get_solutions_that_run_and_notes(exercise):
+    *_, answer, solution, note = cells(exercise, "instructor/01_look.ipynb")
+    assert answer.source.startswith("my_rate = None")
+    assert (solution.cell_type, solution.source) == ("code", "my_rate = 5\nprint(my_rate)")
+    assert (note.cell_type, note.source) == ("markdown", "> Ask before you show it.")
+    assert not (exercise / "instructor" / "00_all_in_one.ipynb").exists()
+
+
+def test_optional_lesson_stays_out_of_all_in_one(folder):
+    optional = folder / "py" / "07_your_own_data.py"
+    optional.write_text(SECOND.replace("2. Fit", "7. Own").replace('movie = "demo"', 'movie = "own"'))
+    assert call(folder) == 0
+    assert "7. Own" not in cells(folder, "00_all_in_one.ipynb")[0].source
+    assert "7. Own" in cells(folder, "07_your_own_data.ipynb")[0].source
+
+
 def test_different_defaults_are_refused(folder, capsys):
     source = folder / "py" / "02_fit.py"
     source.write_text(source.read_text().replace('movie = "demo"', 'movie = "other"'))
@@ -202,9 +250,11 @@ def test_check_ignores_what_only_a_tool_version_changes(folder):
 def test_check_finds_unbuilt_and_orphaned(folder, capsys):
     call(folder)
     (folder / "02_fit.ipynb").rename(folder / "03_old.ipynb")
+    (folder / "instructor" / "01_look.ipynb").unlink()
     assert call(folder, "--check") == 1
     error = capsys.readouterr().err
-    assert "02_fit.ipynb: not built yet" in error and "03_old.ipynb: no source" in error
+    assert "\n02_fit.ipynb: not built yet" in error and "03_old.ipynb: no source" in error
+    assert "instructor/01_look.ipynb: not built yet" in error
 
 
 def test_no_sources(tmp_path, capsys):

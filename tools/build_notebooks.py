@@ -1,9 +1,11 @@
 """
 Build the notebooks from their sources.
 
-``notebooks/py/NN_name.py`` (py:percent format) is what people edit; ``notebooks/NN_name.ipynb`` is what
-people open. The built notebooks hold no outputs, and their cell ids follow from the content, so that building
-again changes nothing. ``00_all_in_one.ipynb`` is put together from all lessons.
+``notebooks/py/NN_name.py`` (py:percent format) is what people edit. ``notebooks/NN_name.ipynb`` is what learners
+open, with the solutions folded away as text; ``notebooks/instructor/NN_name.ipynb`` is what instructors open,
+with the solutions as cells that run, and with notes. The built notebooks hold no outputs, and their cell ids
+follow from the content, so that building again changes nothing. ``00_all_in_one.ipynb`` is put together from
+all lessons but the optional ones.
 
     python tools/build_notebooks.py            build
     python tools/build_notebooks.py --check    fail when a built notebook disagrees with its source
@@ -28,14 +30,32 @@ except ImportError as error:
         "To go on: pip install -e '.[test]', or run `make notebooks`."
     )
 
-__all__ = ["ALL_IN_ONE", "TAGS", "build", "check", "lesson_notebook", "main", "merge", "problems"]
+__all__ = [
+    "ALL_IN_ONE",
+    "INSTRUCTOR",
+    "OPTIONAL",
+    "TAGS",
+    "build",
+    "check",
+    "lesson_notebook",
+    "main",
+    "merge",
+    "problems",
+]
 
 ROOT = Path(__file__).resolve().parents[1]
 ALL_IN_ONE = "00_all_in_one"
+#: Folder of the instructor's versions, beside the learner's.
+INSTRUCTOR = "instructor"
+#: Lessons that stand on their own and aren't part of the one that holds all.
+OPTIONAL = frozenset({"07_your_own_data"})
 #: Cells whose source is folded away until the reader opens it.
-FOLDED = frozenset({"hide-input", "solution"})
-#: The tags a cell may carry; papermill, nbval, Colab and the report know them.
-TAGS = frozenset({"parameters", "report", "hide-input", "solution", "colab-only", "raises-exception"})
+FOLDED = frozenset({"hide-input"})
+#: The tags a cell may carry; papermill, nbval, Colab and the report know them, and the two versions differ by
+#: `solution` and `instructor`.
+TAGS = frozenset(
+    {"parameters", "report", "hide-input", "solution", "instructor", "colab-only", "raises-exception"}
+)
 _LONGEST_CELL = 15
 # What installs the workshop is the one cell that can't call it for help.
 _LONGEST_INSTALL = 25
@@ -76,15 +96,17 @@ def build(folder: Path) -> dict[Path, nbformat.NotebookNode]:
             "To go on: restore them."
         )
     lessons = {source.stem: lesson_notebook(source) for source in sources}
-    broken = [f"{stem}: {problem}" for stem, notebook in lessons.items() for problem in problems(notebook)]
+    opened = {source.stem: lesson_notebook(source, instructor=True) for source in sources}
+    broken = [f"{stem}: {problem}" for stem, notebook in opened.items() for problem in problems(notebook)]
     if broken:
         raise NotebookError("\n".join(broken))
     built = {folder / f"{stem}.ipynb": notebook for stem, notebook in lessons.items()}
-    built[folder / f"{ALL_IN_ONE}.ipynb"] = merge(lessons)
-    return built
+    built |= {folder / INSTRUCTOR / f"{stem}.ipynb": notebook for stem, notebook in opened.items()}
+    together = {stem: notebook for stem, notebook in lessons.items() if stem not in OPTIONAL}
+    return built | {folder / f"{ALL_IN_ONE}.ipynb": merge(together)}
 
 
-def lesson_notebook(source: Path) -> nbformat.NotebookNode:
+def lesson_notebook(source: Path, instructor: bool = False) -> nbformat.NotebookNode:
     """
     Turn one source into a notebook.
 
@@ -92,6 +114,8 @@ def lesson_notebook(source: Path) -> nbformat.NotebookNode:
     ----------
     source : pathlib.Path
         A file in py:percent format.
+    instructor : bool
+        The instructor's version, with notes and open solutions, rather than the learner's.
 
     Returns
     -------
@@ -100,6 +124,8 @@ def lesson_notebook(source: Path) -> nbformat.NotebookNode:
     """
     read = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent")
     cells = [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in read.cells]
+    if not instructor:
+        cells = [_folded(*cell) for cell in cells if "instructor" not in cell[2]]
     return _notebook(source.stem, cells)
 
 
@@ -135,6 +161,14 @@ def merge(lessons: dict[str, nbformat.NotebookNode]) -> nbformat.NotebookNode:
                 installed.add(cell.source)
             cells.append((cell.cell_type, cell.source, tags))
     return _notebook(ALL_IN_ONE, cells)
+
+
+def _folded(kind: str, source: str, tags: list[str]) -> tuple[str, str, list[str]]:
+    """Turn a solution into text that the reader opens; running the whole notebook then gives nothing away."""
+    if "solution" not in tags:
+        return kind, source, tags
+    text = f"<details><summary>Solution</summary>\n\n```python\n{source}\n```\n\n</details>"
+    return "markdown", text, tags
 
 
 def problems(notebook: nbformat.NotebookNode) -> list[str]:
@@ -190,15 +224,17 @@ def check(folder: Path) -> list[str]:
     built = build(folder)
     found = [
         f"{path.name}: no source of this name in py/"
-        for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+        for place in (folder, folder / INSTRUCTOR)
+        for path in sorted(place.glob("[0-9][0-9]_*.ipynb"))
         if path not in built
     ]
     for path, wanted in built.items():
+        name = path.relative_to(folder).as_posix()
         if not path.is_file():
-            found.append(f"{path.name}: not built yet")
+            found.append(f"{name}: not built yet")
             continue
         stored = nbformat.read(path, as_version=nbformat.NO_CONVERT)
-        found += [f"{path.name}: {line}" for line in _differences(wanted, stored)]
+        found += [f"{name}: {line}" for line in _differences(wanted, stored)]
     return found
 
 
@@ -233,10 +269,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _write(built: dict[Path, nbformat.NotebookNode]) -> list[str]:
     for path, notebook in built.items():
+        path.parent.mkdir(exist_ok=True)
         temporary = path.with_suffix(".part")
         temporary.write_text(nbformat.writes(notebook).rstrip("\n") + "\n", encoding="utf-8")
         temporary.replace(path)
-        print(f"{path.name}: {len(notebook.cells)} cells")
+        print(f"{path.parent.name}/{path.name}: {len(notebook.cells)} cells")
     return []
 
 

@@ -17,6 +17,7 @@ STEPS: dict[str, int] = {
     "model": 4,
     "evaluation": 5,
     "export": 6,
+    "own_data": 7,
 }
 
 
