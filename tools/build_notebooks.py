@@ -1,7 +1,7 @@
 """
 Build the notebooks from their sources.
 
-``notebooks/py/NN_name.py`` (py:percent format) is what people edit. ``notebooks/NN_name.ipynb`` is what learners
+``notebooks/py/NN_name.py`` (py:percent) is what people edit. ``notebooks/NN_name.ipynb`` is what learners
 open, with the solutions folded away as text; ``notebooks/instructor/NN_name.ipynb`` is what instructors open,
 with the solutions as cells that run, and with notes. The built notebooks hold no outputs, and their cell ids
 follow from the content, so that building again changes nothing. ``00_all_in_one.ipynb`` is put together from
