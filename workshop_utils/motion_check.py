@@ -12,7 +12,8 @@ from workshop_utils.scoring import shift_error
 __all__ = ["MotionCheck", "MotionTable", "measure"]
 
 _MOST_FRAMES = 300
-_HEAD = f"{'':>16} {'agreement':>9} {'crispness':>9} {'range px':>9} {'jitter px':>9} {'left px':>8} {'error px':>9}"
+_COLUMNS = ("agreement", "crispness", "range px", "jitter px", "left px", "error px")
+_HEAD = " ".join([f"{'':>16}", *(f"{name:>9}" for name in _COLUMNS)])
 
 
 class MotionCheck(NamedTuple):
@@ -48,7 +49,7 @@ class MotionCheck(NamedTuple):
         left, error = ("-" if np.isnan(value) else f"{value:.2f}" for value in (self.left_px, self.error_px))
         return (
             f"{label:>16} {self.agreement:9.4f} {self.crispness:9.2f} {self.range_px:9.1f} "
-            f"{self.jitter_px:9.2f} {left:>8} {error:>9}"
+            f"{self.jitter_px:9.2f} {left:>9} {error:>9}"
         )
 
 
