@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 from types import SimpleNamespace
 
-import cv2
 import matplotlib as mpl
 import numpy as np
 import pytest
-import scipy.sparse as sp
+from plot_scene import D1, D2, FR, T, check_drawn, make_scene
+from test_plots_concepts import DRAW as CONCEPTS
 
 from cnmf_engine.errors import InputError, ParameterError
 from workshop_utils import plots
 from workshop_utils.plots.cnmfe import _predict, _ring_pixels
 from workshop_utils.plots.components import split_loops
-from workshop_utils.truth import Truth
-
-T, D1, D2, K, FR = 120, 40, 52, 4, 10.0
 
 
 @pytest.fixture(scope="module")
 def scene() -> SimpleNamespace:
-    """Four cells on a background that swings, with noise."""
-    rng = np.random.default_rng(0)
-    rows, cols = np.indices((D1, D2))
-    centers = np.array([(10, 12), (10, 38), (28, 14), (29, 40)])
-    A = np.stack([np.exp(-((rows - r) ** 2 + (cols - c) ** 2) / 18) for r, c in centers]).astype(np.float32)
-    S = (rng.random((K, T)) < 0.04) * rng.uniform(1, 2, (K, T))
-    C = np.zeros((K, T))
-    for t in range(T):
-        C[:, t] = 0.85 * C[:, t - 1] * (t > 0) + S[:, t]
-    swing = 100 + 20 * np.sin(np.arange(T) / 15)
-    movie = np.einsum("kij,kt->tij", A, 10 * C) + swing[:, None, None] + rng.normal(0, 1, (T, D1, D2))
-    footprints = sp.csc_matrix(A.transpose(0, 2, 1).reshape(K, -1).T)
-    truth = Truth(A, C.astype("f4"), S.astype("f4"), rng.normal(0, 1, (T, 2)), np.ones(K, bool), FR)
-    return SimpleNamespace(
-        A=footprints, C=C, S=S, YrA=rng.normal(0, 0.1, C.shape), movie=movie.astype(np.float32), truth=truth,
-        cn=A.max(axis=0), pnr=20 * A.max(axis=0), centers=centers,
-        snr=np.array([6.0, 2.0, np.inf, 4.0]), r=np.array([0.9, 0.3, 0.95, np.nan]),
-    )  # fmt: skip
+    return make_scene()
 
 
 def score_of(value: float) -> SimpleNamespace:
@@ -105,17 +84,11 @@ DRAW = {
 @pytest.mark.parametrize("name", DRAW)
 def test_every_figure_is_drawn_and_described(scene, name, recwarn):
     before = dict(mpl.rcParams)
-    figure = DRAW[name](scene)
-    data, metadata = figure._repr_mimebundle_()
-    picture = cv2.imdecode(np.frombuffer(base64.b64decode(data["image/png"]), np.uint8), cv2.IMREAD_GRAYSCALE)
-    assert picture.std() > 1, "the picture is blank"
-    assert len(figure.alt) > 20 and metadata["image/png"]["alt"] == figure.alt == data["text/plain"]
-    assert dict(mpl.rcParams) == before, "the user's matplotlib settings were changed"
-    assert not [w for w in recwarn if "layout" in str(w.message) or issubclass(w.category, RuntimeWarning)]
+    check_drawn(DRAW[name](scene), recwarn, before)
 
 
 def test_every_public_figure_is_drawn_above():
-    drawn = {name.split(" ")[0].rstrip(",") for name in DRAW}
+    drawn = {name.split(" ")[0].rstrip(",") for name in (*DRAW, *CONCEPTS)}
     assert set(plots.__all__) - {"LessonFigure"} == drawn
 
 

@@ -23,6 +23,7 @@ from workshop_utils.plots.motion import (
 )
 from workshop_utils.plots.movies import background_figure, movie_frames, movie_strip
 from workshop_utils.plots.seeds import corr_pnr_figure, histograms
+from workshop_utils.plots.stages import stages_figure
 
 __all__ = [
     "LessonFigure",
@@ -48,6 +49,7 @@ __all__ = [
     "shifts_plot",
     "snr_r_scatter",
     "stage_strip",
+    "stages_figure",
     "summary_pair",
     "template_figure",
     "traces",

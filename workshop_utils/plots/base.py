@@ -188,6 +188,15 @@ def show_image(
     return drawn
 
 
+def message_figure(message: str, width: float = 8.0) -> LessonFigure:
+    """Say in a figure why there is nothing to draw."""
+    figure, axes = new_figure(1, 1, (width, 1.0))
+    axes[0, 0].set_axis_off()
+    axes[0, 0].text(0.5, 0.5, message, ha="center", va="center", wrap=True)
+    figure.alt = message
+    return figure
+
+
 def seconds(n_frames: int, fr: float) -> np.ndarray:
     """Give the times of frames in seconds."""
     return np.arange(n_frames) / float(fr)

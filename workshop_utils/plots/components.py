@@ -15,6 +15,7 @@ from workshop_utils.plots.base import (
     clear_spines,
     image_height,
     limits,
+    message_figure,
     new_figure,
     seconds,
     show_image,
@@ -127,7 +128,7 @@ def traces(C: Any, raw: Any, fr: float, spikes: Any = None, most: int = 12) -> L
     """
     C = np.atleast_2d(np.asarray(C, dtype=np.float64))
     if C.size == 0:
-        return _no_components()
+        return message_figure("There are no components to show.", 6.0)
     raw = C if raw is None else np.atleast_2d(np.asarray(raw, dtype=np.float64))
     if raw.shape != C.shape:
         raise InputError(explain(f"raw traces of shape {C.shape}", f"shape {raw.shape}", "pass C + YrA"))
@@ -187,15 +188,6 @@ def _sample(C: np.ndarray, raw: np.ndarray, most: int) -> np.ndarray:
         return np.arange(min(len(C), most))
     by_clarity = np.argsort(-np.ptp(C, axis=1) / np.maximum(noise, 1e-9), kind="stable")
     return np.sort(by_clarity[np.linspace(0, len(C) - 1, most).round().astype(int)])
-
-
-def _no_components() -> LessonFigure:
-    """Say in a figure that there is nothing to draw."""
-    figure, axes = new_figure(1, 1, (6.0, 1.0))
-    axes[0, 0].set_axis_off()
-    axes[0, 0].text(0.5, 0.5, "There are no components to show.", ha="center", va="center")
-    figure.alt = "There are no components to show."
-    return figure
 
 
 @styled
