@@ -8,6 +8,7 @@ usual.
 
 from __future__ import annotations
 
+from workshop_utils.plots.anatomy import pixel_anatomy
 from workshop_utils.plots.base import LessonFigure
 from workshop_utils.plots.cnmfe import decomposition, patch_quilt, ring_figure
 from workshop_utils.plots.components import contours, deconvolution_figure, traces
@@ -43,6 +44,7 @@ __all__ = [
     "movie_strip",
     "patch_quilt",
     "patch_shifts_plot",
+    "pixel_anatomy",
     "ring_figure",
     "score_bars",
     "shift_comparison",
