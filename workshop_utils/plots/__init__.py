@@ -23,7 +23,7 @@ from workshop_utils.plots.motion import (
     template_figure,
 )
 from workshop_utils.plots.movies import background_figure, movie_frames, movie_strip
-from workshop_utils.plots.seeds import corr_pnr_figure, histograms
+from workshop_utils.plots.seeds import corr_pnr_figure, histograms, thresholds_pair
 from workshop_utils.plots.stages import stages_figure
 
 __all__ = [
@@ -54,5 +54,6 @@ __all__ = [
     "stages_figure",
     "summary_pair",
     "template_figure",
+    "thresholds_pair",
     "traces",
 ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
+from cnmf_engine.errors import InputError, explain
 from workshop_utils.plots.base import (
     COLORS,
     LessonFigure,
@@ -22,7 +24,7 @@ from workshop_utils.plots.base import (
 if TYPE_CHECKING:
     from workshop_utils.scoring import SeedScore, Truth
 
-__all__ = ["corr_pnr_figure", "histograms"]
+__all__ = ["corr_pnr_figure", "histograms", "thresholds_pair"]
 
 _CELL_COLOR = {"marker": "o", "facecolors": "none", "s": 55, "linewidths": 1.1}
 
@@ -35,27 +37,37 @@ def _survivors(ax: Axes, image: np.ndarray, kept: np.ndarray, title: str) -> Non
     ax.figure.colorbar(drawn, ax=ax, shrink=0.8, pad=0.02)
 
 
-def _mark_seeds(ax: Axes, seeds: np.ndarray, truth: Truth | None, score: SeedScore | None) -> str:
+def _mark_seeds(
+    ax: Axes, seeds: np.ndarray, truth: Truth | None, score: SeedScore | None, legend: bool = True
+) -> str:
     """Mark the seeds and, where the truth is known, what each of them is; give the counts in words."""
     if score is None or truth is None:
         size = float(np.clip(6000 / max(len(seeds), 1), 9, 32))
-        ax.scatter(seeds[:, 1], seeds[:, 0], marker="+", s=size, c=COLORS["second"], linewidths=1.0)
+        ax.scatter(seeds[:, 1], seeds[:, 0], marker="+", s=size, c=COLORS["second"], lw=1.0, label="seed")
         return f"{len(seeds)} seeds"
     false = np.zeros(len(seeds), bool)
     false[score.false] = True
     centers = truth.centers
-    for members, color, label in (
-        (score.hits, COLORS["accepted"], "cell hit"),
-        (score.missed, "#F0E442", "cell missed"),
+    for members, color, style, label in (
+        (score.hits, COLORS["accepted"], "-", "cell hit"),
+        (score.missed, "#F0E442", (0, (2, 1.2)), "cell missed (dashed)"),
     ):
-        ax.scatter(centers[members, 1], centers[members, 0], edgecolors=color, label=label, **_CELL_COLOR)
+        ax.scatter(
+            centers[members, 1],
+            centers[members, 0],
+            edgecolors=color,
+            linestyles=[style],
+            label=label,
+            **_CELL_COLOR,
+        )
     good, bad = seeds[~false], seeds[false]
-    ax.scatter(good[:, 1], good[:, 0], marker="+", s=30, c="white", linewidths=1.1)
+    ax.scatter(good[:, 1], good[:, 0], marker="+", s=30, c="white", linewidths=1.1, label="seed in a cell")
     ax.scatter(bad[:, 1], bad[:, 0], marker="x", s=30, c=COLORS["second"], linewidths=1.3, label="false seed")
-    ax.legend(
-        loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3, handletextpad=0.1, columnspacing=0.9,
-        facecolor="0.25", labelcolor="white", frameon=True, fontsize=8,
-    )  # fmt: skip
+    if legend:
+        ax.legend(
+            loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2, handletextpad=0.1, columnspacing=0.9,
+            facecolor="0.25", labelcolor="white", frameon=True, fontsize=8,
+        )  # fmt: skip
     return f"{len(seeds)} seeds: {len(score.hits)} hit, {len(score.missed)} missed, {len(score.false)} false"
 
 
@@ -184,3 +196,75 @@ def histograms(cn: Any, pnr: Any, min_corr: float, min_pnr: float) -> LessonFigu
         f"{min_corr:g} and {passing[1]:.1%} reach {min_pnr:g}. Right: both together."
     )
     return figure
+
+
+@styled
+def thresholds_pair(
+    cn: Any,
+    pnr: Any,
+    gSig: float,
+    choices: Mapping[str, tuple[float, float]],
+    truth: Truth | None = None,
+) -> LessonFigure:
+    """
+    Show the same images under several pairs of thresholds, such as too low, fitting and too high.
+
+    Parameters
+    ----------
+    cn, pnr : arrays of shape (d1, d2)
+        Correlation image and peak-to-noise ratio.
+    gSig : float
+        Width of a cell, px; a seed within twice that of a cell's centre hits it.
+    choices : mapping of str to (float, float)
+        Label, and min_corr and min_pnr.
+    truth : workshop_utils.scoring.Truth, optional
+        What the recording holds; marks cells that are hit or missed and seeds that are false.
+
+    Returns
+    -------
+    LessonFigure
+        A panel a choice: the product of the images, in colour where both pass, the seeds, and their counts.
+
+    Raises
+    ------
+    InputError
+        If there is no choice, or the images differ in shape.
+    """
+    from workshop_utils.sliders.thresholds import tuner_view
+
+    cn, pnr = as_image(cn, "cn"), as_image(pnr, "pnr")
+    if not choices:
+        raise InputError(
+            explain("at least one choice", "none", "pass {'too low': (0.5, 5), 'fitting': (0.8, 10)}")
+        )
+    width = min(10.8 / len(choices), 5.4)
+    height = image_height(cn.shape, width - 0.15, 1.5)
+    figure, axes = new_figure(1, len(choices), (width * len(choices), height))
+    product, words = cn * pnr, []
+    clim = limits(product, 1, 99.8)
+    for ax, (label, (min_corr, min_pnr)) in zip(axes[0], choices.items()):
+        view = tuner_view(cn, pnr, min_corr, min_pnr, gSig, truth)
+        show_image(ax, product, f"{label}:\nmin_corr {min_corr:g}, min_pnr {min_pnr:g}", clim, "gray")
+        _tint(ax, view.mask)
+        counts = _mark_seeds(ax, view.seeds, truth, view.score, legend=False)
+        passing = f"{view.mask.mean():.1%} of the pixels pass"
+        ax.set_xlabel(f"{passing}\n" + counts.replace(": ", "\n"))
+        words.append(f"{label} (min_corr {min_corr:g}, min_pnr {min_pnr:g}): {passing}, {counts}")
+    handles = {name: handle for ax in axes[0] for handle, name in zip(*ax.get_legend_handles_labels())}
+    legend = figure.legend(
+        handles.values(), handles.keys(), loc="outside lower center", ncols=4, facecolor="0.35", frameon=True
+    )
+    for text in legend.get_texts():
+        text.set_color("white")
+    figure.alt = "The same two images under different thresholds. " + "; ".join(words) + "."
+    return figure
+
+
+def _tint(ax: Axes, mask: np.ndarray) -> None:
+    """Lay a colour over the pixels that pass, and a line around them."""
+    from matplotlib.colors import ListedColormap
+
+    if mask.any():
+        ax.imshow(np.ma.masked_where(~mask, mask), cmap=ListedColormap([COLORS["mark"]]), alpha=0.4)
+    if mask.any() and not mask.all():
+        ax.contour(mask, levels=[0.5], colors="white", linewidths=0.5)
