@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from plot_scene import D1, D2, FR, check_drawn, make_scene, with_stages
 
 from cnmf_engine.errors import InputError, ParameterError
 from workshop_utils import plots
+from workshop_utils.truth import Truth
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +27,30 @@ def anatomy(movie) -> plots.LessonFigure:
 
 CHOICES = {"too low": (0.2, 2), "fitting": (0.5, 10), "too high": (1.1, 99)}
 
+
+def fit_of(A, C, accepted=None) -> SimpleNamespace:
+    return SimpleNamespace(A=A, C=C, idx_components=accepted)
+
+
+def three_kinds(s) -> tuple[sp.csc_matrix, Truth]:
+    """Give two footprints of true cells, one of them dim, and an invented one; two cells are missed."""
+    empty = np.zeros((D1, D2))
+    empty[18:22, 24:29] = 1
+    A = sp.hstack([s.A[:, :2], sp.csc_matrix(empty.reshape(-1, 1, order="F"))], format="csc")
+    return A, replace(s.truth, detectable=np.array([True, False, True, True]))
+
+
 DRAW = {
+    "score_map": lambda s: plots.score_map(s.cn, *three_kinds(s), "fit"),
+    "score_map without truth": lambda s: plots.score_map(s.cn, s.A, None),
+    "score_map, no component": lambda s: plots.score_map(0 * s.cn, s.A[:, :0], s.truth),
+    "score_map, one, dense": lambda s: plots.score_map(s.cn, s.A[:, :1].toarray(), s.truth),
+    "fits_pair": lambda s: plots.fits_pair(
+        {"all": fit_of(s.A, s.C), "two": fit_of(s.A, s.C, [0, 1])}, s.cn, s.truth
+    ),
+    "fits_pair without truth": lambda s: plots.fits_pair(
+        {"all": fit_of(s.A, s.C), "none": fit_of(s.A[:, :0], s.C[:0]), "one": fit_of(s.A, s.C, [3])}, s.cn
+    ),
     "thresholds_pair": lambda s: plots.thresholds_pair(s.cn, s.pnr, 3, CHOICES, s.truth),
     "thresholds_pair without truth": lambda s: plots.thresholds_pair(s.cn, s.pnr, 3, CHOICES),
     "thresholds_pair, constant": lambda s: plots.thresholds_pair(0 * s.cn, 0 * s.pnr, 3, {"one": (0, 0)}),
@@ -70,3 +96,26 @@ def test_thresholds_are_compared_by_their_seeds(scene):
     assert "0.0% of the pixels pass, 0 seeds: 0 hit, 4 missed, 0 false" in figure.alt
     with pytest.raises(InputError, match="at least one choice"):
         plots.thresholds_pair(scene.cn, scene.pnr, 3, {})
+
+
+def test_score_map_tells_found_missed_invented_and_dim(scene):
+    A, truth = three_kinds(scene)
+    figure = plots.score_map(scene.cn, A, truth, "fit")
+    assert figure.axes[0].get_title() == "fit: 1 found, 2 missed, 1 invented, 1 not asked for"
+    drawn = figure.axes[0].collections
+    styles = {(c.get_label(), str(c.get_linestyle()), c.get_edgecolor().tobytes()) for c in drawn}
+    assert len(styles) == len(drawn), "two kinds of outline look alike"
+
+
+def test_fits_are_scored_by_what_was_accepted(scene):
+    fits = {"all": fit_of(scene.A, scene.C), "two": fit_of(scene.A, scene.C, np.array([0, 1]))}
+    alt = plots.fits_pair(fits, scene.cn, scene.truth).alt
+    assert "all: 4 components, 4 found, 0 missed, 0 invented, precision 1.00, recall 1.00" in alt
+    assert "two: 2 accepted, 2 found, 2 missed, 0 invented, precision 1.00, recall 0.50" in alt
+
+
+def test_footprints_of_another_movie_are_explained(scene):
+    with pytest.raises(InputError, match="image with 2080 pixels"):
+        plots.score_map(scene.cn, scene.A[:100], scene.truth)
+    with pytest.raises(InputError, match="at least one fit"):
+        plots.fits_pair({}, scene.cn)

@@ -23,6 +23,7 @@ from workshop_utils.plots.motion import (
     template_figure,
 )
 from workshop_utils.plots.movies import background_figure, movie_frames, movie_strip
+from workshop_utils.plots.scores import fits_pair, score_map
 from workshop_utils.plots.seeds import corr_pnr_figure, histograms, thresholds_pair
 from workshop_utils.plots.stages import stages_figure
 
@@ -37,6 +38,7 @@ __all__ = [
     "decomposition",
     "deconvolution_figure",
     "filter_preview",
+    "fits_pair",
     "histograms",
     "kernel_figure",
     "motion_quality",
@@ -47,6 +49,7 @@ __all__ = [
     "pixel_anatomy",
     "ring_figure",
     "score_bars",
+    "score_map",
     "shift_comparison",
     "shifts_plot",
     "snr_r_scatter",
