@@ -152,8 +152,9 @@ def test_wrong_words_are_found(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# Notes\n\nThe colur of a *cell* isn't `wrnog`; see https://exampel.org/mispelt, PNR.\n")
     assert [line.split(": ")[1].split(" ")[0] for line in misspelt(prose_words(page))] == ["colur"]
-    page.write_text("The neighbor's color")
-    assert len(misspelt(prose_words(page))) == 2, "American spelling isn't British"
+    american = tmp_path / "american.md"
+    american.write_text("The neighbor's color\n")
+    assert len(misspelt(prose_words(american))) == 2, "American spelling isn't British"
     module = tmp_path / "module.py"
     module.write_text(
         '"""A mistke in `teh` x_axs."""\nraise ValueError("this is anuther one, gSig")  # thrid\n'
