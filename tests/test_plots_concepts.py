@@ -40,7 +40,20 @@ def three_kinds(s) -> tuple[sp.csc_matrix, Truth]:
     return A, replace(s.truth, detectable=np.array([True, False, True, True]))
 
 
+def whole_path(s, A, C, accepted) -> plots.LessonFigure:
+    return plots.pipeline_figure(s.movie, s.movie, s.cn, s.centers, A, C, FR, accepted)
+
+
 DRAW = {
+    "pipeline_figure": lambda s: whole_path(s, s.A, s.C, [0, 2, 3]),
+    "pipeline_figure, no component": lambda s: whole_path(s, s.A[:, :0], s.C[:0], []),
+    "pipeline_figure, one, dense": lambda s: whole_path(s, s.A[:, :1].toarray(), s.C[:1], [0]),
+    "pipeline_figure from the truth": lambda s: plots.pipeline_figure(s.movie, fr=FR, truth=s.truth),
+    "pipeline_figure of a real movie": lambda s: plots.pipeline_figure(s.movie, fr=FR),
+    "pipeline_figure, constant": lambda s: plots.pipeline_figure(0 * s.movie[:2], 0 * s.movie[:2], 0 * s.cn),
+    "pipeline_figure, missing values": lambda s: plots.pipeline_figure(
+        np.where(s.cn > 0.9, np.nan, s.movie), truth=s.truth
+    ),
     "score_map": lambda s: plots.score_map(s.cn, *three_kinds(s), "fit"),
     "score_map without truth": lambda s: plots.score_map(s.cn, s.A, None),
     "score_map, no component": lambda s: plots.score_map(0 * s.cn, s.A[:, :0], s.truth),
@@ -119,3 +132,21 @@ def test_footprints_of_another_movie_are_explained(scene):
         plots.score_map(scene.cn, scene.A[:100], scene.truth)
     with pytest.raises(InputError, match="at least one fit"):
         plots.fits_pair({}, scene.cn)
+
+
+def test_pipeline_says_what_is_not_made_yet(scene):
+    alt = plots.pipeline_figure(scene.movie, scene.movie, fr=FR, truth=scene.truth).alt
+    assert "2 the mean image once motion is undone; 3 correlation, with seeds, not made yet (lesson 3)" in alt
+    assert "answer key" not in alt
+    assert "answer key" in plots.pipeline_figure(scene.movie, fr=FR, truth=scene.truth).alt
+    assert "3 accepted cells, 1 rejected (dashed)" in whole_path(scene, scene.A, scene.C, [0, 2, 3]).alt
+
+
+def test_pipeline_undoes_a_known_motion():
+    from workshop_utils.plots.pipeline import _undone
+
+    scene = np.random.default_rng(1).normal(size=(20, 24)).astype(np.float32)
+    shifts = np.array([(0, 0), (2, -1), (-3, 2)])
+    movie = np.stack([np.roll(scene, tuple(shift), axis=(0, 1)) for shift in shifts])
+    still = _undone(movie, shifts)
+    np.testing.assert_array_equal(still[:, 4:-4, 4:-4], np.stack([scene[4:-4, 4:-4]] * 3))

@@ -23,6 +23,7 @@ from workshop_utils.plots.motion import (
     template_figure,
 )
 from workshop_utils.plots.movies import background_figure, movie_frames, movie_strip
+from workshop_utils.plots.pipeline import pipeline_figure
 from workshop_utils.plots.scores import fits_pair, score_map
 from workshop_utils.plots.seeds import corr_pnr_figure, histograms, thresholds_pair
 from workshop_utils.plots.stages import stages_figure
@@ -46,6 +47,7 @@ __all__ = [
     "movie_strip",
     "patch_quilt",
     "patch_shifts_plot",
+    "pipeline_figure",
     "pixel_anatomy",
     "ring_figure",
     "score_bars",

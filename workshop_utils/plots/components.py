@@ -39,6 +39,20 @@ def split_loops(coordinates: np.ndarray) -> list[np.ndarray]:
     return [loop for loop in (coordinates[a + 1 : b] for a, b in zip(gaps[:-1], gaps[1:])) if len(loop)]
 
 
+def as_footprints(A: Any, image: np.ndarray) -> Any:
+    """Give footprints as columns; InputError unless they are as long as the image is large."""
+    A = A if hasattr(A, "tocsc") else np.asarray(A)
+    if len(A.shape) != 2 or A.shape[0] != image.size:
+        raise InputError(
+            explain(
+                f"footprints (pixels, components) of an image with {image.size} pixels",
+                f"shape {A.shape}",
+                "pass estimates.A and an image of the same movie",
+            )
+        )
+    return A
+
+
 @styled
 def contours(
     A: Any,

@@ -19,7 +19,7 @@ from workshop_utils.plots.base import (
     show_image,
     styled,
 )
-from workshop_utils.plots.components import draw_outlines
+from workshop_utils.plots.components import as_footprints, draw_outlines
 
 if TYPE_CHECKING:
     from workshop_utils.scoring import Truth
@@ -108,20 +108,6 @@ def _explain_kinds(figure: LessonFigure, drawn: dict[str, Any]) -> None:
         text.set_color("white")
 
 
-def _checked(A: Any, image: np.ndarray) -> Any:
-    """Give footprints as columns; InputError unless they are as long as the image is large."""
-    A = A if hasattr(A, "tocsc") else np.asarray(A)
-    if len(A.shape) != 2 or A.shape[0] != image.size:
-        raise InputError(
-            explain(
-                f"footprints (pixels, components) of an image with {image.size} pixels",
-                f"shape {A.shape}",
-                "pass estimates.A and an image of the same movie",
-            )
-        )
-    return A
-
-
 @styled
 def score_map(image: Any, A: Any, truth: Truth | None, title: str = "") -> LessonFigure:
     """
@@ -142,11 +128,12 @@ def score_map(image: Any, A: Any, truth: Truth | None, title: str = "") -> Lesso
     -------
     LessonFigure
         Found: solid blue. Missed: dashed yellow, at the true outline. Invented: orange with a cross. A match
-        with a cell that nobody is asked to find (dim, blurred, at the edge): dotted grey, neither right nor wrong.
+        with a cell that nobody is asked to find (dim, blurred, at the edge): dotted grey, neither right nor
+        wrong.
     """
     image = as_image(image)
     figure, axes = new_figure(1, 1, (7.2, image_height(image.shape, 6.4, 1.1, most=7.0)))
-    counts, drawn = _draw_map(axes[0, 0], image, _checked(A, image), truth)
+    counts, drawn = _draw_map(axes[0, 0], image, as_footprints(A, image), truth)
     axes[0, 0].set_title(f"{title}: {counts}" if title else counts)
     _explain_kinds(figure, drawn)
     figure.alt = f"Outlines on the correlation image{f', {title}' if title else ''}: {counts}."
@@ -200,7 +187,7 @@ def fits_pair(results: Mapping[str, Any], image: Any, truth: Truth | None = None
 
 def _of_fit(estimates: Any, image: np.ndarray) -> tuple[Any, np.ndarray, str]:
     """Footprints and traces of a fit, the accepted ones if it was evaluated; and what to call them."""
-    A, C = _checked(estimates.A, image), np.asarray(estimates.C)
+    A, C = as_footprints(estimates.A, image), np.asarray(estimates.C)
     A = A.tocsc() if hasattr(A, "tocsc") else A
     accepted = getattr(estimates, "idx_components", None)
     if accepted is None:
