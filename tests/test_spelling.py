@@ -56,10 +56,22 @@ def is_known(word: str) -> bool:
     return len(word) < 2 or word.isupper() or lower in own_words() or dictionary().lookup(word)
 
 
+@functools.cache
+def titles(path: Path) -> list[re.Pattern]:
+    """Find the titles in a list of papers: they are spelt as they were published."""
+    if path.name != "references.md":
+        return []
+    found = re.findall(r"\*([^*]{9,})\*", path.read_text(encoding="utf-8"))
+    return [re.compile(r"\s+".join(map(re.escape, title.split()))) for title in found]
+
+
 def prose_words(path: Path) -> Iterator[tuple[str, str]]:
     """Give place and word of all prose of a lesson or document."""
     for passage in passages(path):
-        text = _ADDRESS.sub(lambda match: " " * len(match.group()), passage.words)
+        written = passage.words
+        for title in titles(path):
+            written = title.sub(lambda match: re.sub(r"\S", " ", match.group()), written)
+        text = _ADDRESS.sub(lambda match: " " * len(match.group()), written)
         for match in _WORD.finditer(text):
             word = plain(match.group())
             inside = re.search(r"[a-z][A-Z]", word) and word in common()  # gSig may stand without backticks
