@@ -45,6 +45,12 @@ def whole_path(s, A, C, accepted) -> plots.LessonFigure:
 
 
 DRAW = {
+    "exposure_figure": lambda s: plots.exposure_figure(s.movie),
+    "exposure_figure of counts": lambda s: plots.exposure_figure(s.movie.clip(0, 255).astype(np.uint8)),
+    "exposure_figure, constant": lambda s: plots.exposure_figure(0 * s.movie),
+    "exposure_figure, no value": lambda s: plots.exposure_figure(np.nan * s.movie),
+    "exposure_figure, missing values": lambda s: plots.exposure_figure(np.where(s.cn > 0.9, np.nan, s.movie)),
+    "exposure_figure of one frame": lambda s: plots.exposure_figure(s.movie[:1]),
     "pipeline_figure": lambda s: whole_path(s, s.A, s.C, [0, 2, 3]),
     "pipeline_figure, no component": lambda s: whole_path(s, s.A[:, :0], s.C[:0], []),
     "pipeline_figure, one, dense": lambda s: whole_path(s, s.A[:, :1].toarray(), s.C[:1], [0]),
@@ -150,3 +156,25 @@ def test_pipeline_undoes_a_known_motion():
     movie = np.stack([np.roll(scene, tuple(shift), axis=(0, 1)) for shift in shifts])
     still = _undone(movie, shifts)
     np.testing.assert_array_equal(still[:, 4:-4, 4:-4], np.stack([scene[4:-4, 4:-4]] * 3))
+
+
+def test_exposure_counts_both_ends_of_the_scale():
+    frames = np.full((4, 10, 10), 100, np.uint16)
+    frames[:, 0, 0], frames[:, 0, 1:3] = 4095, 0
+    alt = plots.exposure_figure(frames).alt
+    assert (
+        "12 bits: 4095" in alt and "as recorded: at the largest value 1 %, at the smallest 2 %" in alt.lower()
+    )
+    frames[frames == 4095] = 3000
+    alt = plots.exposure_figure(frames).alt
+    assert "12 bits: 4095" in alt and "as recorded: at the largest value none" in alt.lower()
+
+
+def test_exposure_pair_is_cut_off_as_it_says(scene):
+    from workshop_utils.plots.exposure import _scale_of, _too_bright
+
+    counts = np.random.default_rng(0).poisson(30, (50, 20, 20)).astype(np.float32)
+    scale = _scale_of(counts, counts.dtype)
+    bright, gain = _too_bright(counts, scale)
+    assert (scale.top, bright.max()) == (255, 255) and gain > 5
+    assert 0.01 < (bright == 255).mean() < 0.05

@@ -13,6 +13,7 @@ from workshop_utils.plots.base import LessonFigure
 from workshop_utils.plots.cnmfe import decomposition, patch_quilt, ring_figure
 from workshop_utils.plots.components import contours, deconvolution_figure, traces
 from workshop_utils.plots.evaluation import component_anatomy, decision_figure, score_bars, snr_r_scatter
+from workshop_utils.plots.exposure import exposure_figure
 from workshop_utils.plots.images import filter_preview, kernel_figure, stage_strip, summary_pair
 from workshop_utils.plots.motion import (
     before_after,
@@ -38,6 +39,7 @@ __all__ = [
     "decision_figure",
     "decomposition",
     "deconvolution_figure",
+    "exposure_figure",
     "filter_preview",
     "fits_pair",
     "histograms",
