@@ -348,7 +348,7 @@ def test_display_leaves_a_picture_where_nobody_can_click(monkeypatch, nobody):
     shown = []
     monkeypatch.setattr(output, "headless", lambda: nobody)
     monkeypatch.setattr("IPython.display.display", shown.append)
-    monkeypatch.setattr(showing, "show_or_return", lambda layout, alt: shown.append((layout.name, alt)))
+    monkeypatch.setattr(showing, "show_or_return", lambda layout, alt, still: shown.append((layout.name, alt)))
     component_browser(estimates_of())._ipython_display_()
     if nobody:
         assert isinstance(shown[0], LessonFigure)

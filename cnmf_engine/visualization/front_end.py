@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["headless", "in_notebook", "is_interactive", "unattended"]
+__all__ = ["headless", "in_notebook", "is_interactive", "saved_page", "unattended"]
 
 
 def in_notebook() -> bool:
@@ -46,6 +46,21 @@ def headless() -> bool:
     if wish:
         return wish not in {"0", "false", "no"}
     return not in_notebook() or unattended()
+
+
+def saved_page() -> bool:
+    """
+    Say whether the executed notebook will be read as a page, with scripts but without a kernel.
+
+    What a viewer leaves in a headless run then includes what works there: the viewer itself if it needs no
+    kernel, a short video in a player's place. A notebook's file gets larger by it, so it isn't the default.
+
+    Returns
+    -------
+    bool
+        True if the environment variable ``WORKSHOP_SAVED_PAGE`` is set to something else than 0.
+    """
+    return os.environ.get("WORKSHOP_SAVED_PAGE", "").strip().lower() not in {"", "0", "false", "no"}
 
 
 def is_interactive(fig: Any) -> bool:

@@ -46,7 +46,7 @@ async function load({name, url, packed}) {
   script.src = url;
   await new Promise((resolve, reject) => {
     script.onload = resolve;
-    script.onerror = () => reject(new Error(`${name} could not be loaded from ${new URL(url).host}.`));
+    script.onerror = () => reject(new Error(`${name} could not be loaded from ${new URL(url, document.baseURI).host}.`));
     document.head.appendChild(script);
   });
 }

@@ -186,13 +186,13 @@ class ComponentBrowser:
         return still_figure(self.table)
 
     def _ipython_display_(self) -> None:
-        from workshop_utils.players.output import headless
+        from workshop_utils.players.output import headless, saved_page
 
-        if headless():
+        if headless() and not saved_page():
             from IPython.display import display
 
             display(self.still())
             return
         from cnmf_engine.visualization.showing import show_or_return
 
-        show_or_return(self.layout(), f"Component browser, {page_title(self.table)}")
+        show_or_return(self.layout(), f"Component browser, {page_title(self.table)}", self.still)

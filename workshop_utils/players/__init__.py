@@ -8,7 +8,7 @@ notebook alike. In a headless run nobody can press play, so a strip of still fra
 from __future__ import annotations
 
 from workshop_utils.players.frames import FrameSource, Limits, compose_frame, encode, movie_limits
-from workshop_utils.players.output import headless, widget_bundle
+from workshop_utils.players.output import headless, saved_page, widget_bundle
 from workshop_utils.players.pieces import fit_pieces
 from workshop_utils.players.player import MoviePlayer, play
 from workshop_utils.players.video import write_video
@@ -23,6 +23,7 @@ __all__ = [
     "headless",
     "movie_limits",
     "play",
+    "saved_page",
     "widget_bundle",
     "write_video",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["headless", "widget_bundle"]
+__all__ = ["headless", "saved_page", "widget_bundle"]
 
 
 def headless() -> bool:
@@ -24,7 +24,21 @@ def headless() -> bool:
     return front_end.headless()
 
 
-def widget_bundle(widget: Any, still: Callable[[], Any]) -> tuple[dict, dict]:
+def saved_page() -> bool:
+    """
+    Say whether a headless run shall leave, beside figures, what works in a saved page without a kernel.
+
+    Returns
+    -------
+    bool
+        True if the environment variable ``WORKSHOP_SAVED_PAGE`` is set to something else than 0.
+    """
+    from cnmf_engine.visualization import front_end
+
+    return front_end.saved_page()
+
+
+def widget_bundle(widget: Any, still: Callable[[], Any], caption: str = "") -> tuple[dict, dict]:
     """
     Describe a widget to the notebook; without one, the figure that stands in for it.
 
@@ -36,6 +50,8 @@ def widget_bundle(widget: Any, still: Callable[[], Any]) -> tuple[dict, dict]:
         None in a headless run.
     still : callable
         Draws the figure, a `workshop_utils.plots.LessonFigure`.
+    caption : str
+        What the figure can't do and the widget can; goes into the metadata of the output's ``image/png``.
 
     Returns
     -------
@@ -43,6 +59,9 @@ def widget_bundle(widget: Any, still: Callable[[], Any]) -> tuple[dict, dict]:
         Data and metadata by MIME type.
     """
     if widget is None:
-        return still()._repr_mimebundle_()
+        data, metadata = still()._repr_mimebundle_()
+        if caption:
+            metadata["image/png"]["caption"] = caption
+        return data, metadata
     view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
     return {"application/vnd.jupyter.widget-view+json": view, "text/plain": type(widget).__name__}, {}

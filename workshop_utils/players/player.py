@@ -21,7 +21,7 @@ from workshop_utils.players.frames import (
     movie_limits,
     resized,
 )
-from workshop_utils.players.output import headless, widget_bundle
+from workshop_utils.players.output import headless, saved_page, widget_bundle
 from workshop_utils.plots.movies import check_movie, movie_strip
 
 __all__ = ["MoviePlayer", "play"]
@@ -230,7 +230,14 @@ class MoviePlayer:
         return [0, *np.cumsum(widths)[:-1].tolist()]
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
-        return widget_bundle(None if headless() else self.widget, self.still)
+        nobody = headless()
+        data, metadata = widget_bundle(None if nobody else self.widget, self.still)
+        if nobody and saved_page():
+            from workshop_utils.players.clip import clip_bundle
+
+            video, words = clip_bundle(self)
+            return data | video, metadata | words
+        return data, metadata
 
 
 def _controls(player: MoviePlayer) -> Any:

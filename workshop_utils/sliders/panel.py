@@ -26,6 +26,8 @@ _COPY = (
 #: a press of a button overtakes it. So a move that comes within this time, s, was made before the press.
 LATE = 0.7
 
+_STILL = "A picture of the panel: open the notebook to move the sliders."
+
 
 class SliderPanel(ABC):
     """
@@ -176,7 +178,7 @@ class SliderPanel(ABC):
             self.say(str(error))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
-        return widget_bundle(None if headless() else self.widget, self.figure)
+        return widget_bundle(None if headless() else self.widget, self.figure, _STILL)
 
 
 def add_class(widget: Any, name: str) -> Any:
