@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	if $$p $(NEW_ENOUGH) >/dev/null 2>&1; then echo $$p; break; fi; done)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off
 
-.PHONY: help run test test-colab check notebooks bench clean
+.PHONY: help run test test-colab check notebooks gallery links bench clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -37,6 +37,12 @@ check: $(VENV)/.test ## style, and that the notebooks agree with their sources
 
 notebooks: $(VENV)/.test ## build the notebooks from notebooks/py
 	$(BIN)/python tools/build_notebooks.py
+
+gallery: $(VENV)/.test ## all lessons, executed, as a website for any static host, in build/gallery/site
+	@$(BIN)/python -m tools.gallery $(ARGS)
+
+links: $(VENV)/.test ## ask every address that lessons and documents name whether it answers (needs the internet)
+	@$(BIN)/python -m tools.gallery --links $(ARGS)
 
 bench: $(VENV)/.test ## measure the whole run and each stage, with memory
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -1,0 +1,1 @@
+"""Render the executed lessons, and the pages around them, to a static site: `make gallery`."""
