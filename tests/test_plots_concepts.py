@@ -45,6 +45,11 @@ def whole_path(s, A, C, accepted) -> plots.LessonFigure:
 
 
 DRAW = {
+    "stitching_figure": lambda s: plots.stitching_figure(s.A, s.cn, 16, 14),
+    "stitching_figure, rows": lambda s: plots.stitching_figure(s.A.toarray(), s.cn.T, 20, 15),
+    "stitching_figure of one patch": lambda s: plots.stitching_figure(s.A, s.cn, 40, 20),
+    "stitching_figure, no component": lambda s: plots.stitching_figure(s.A[:, :0], s.cn, 16, 14),
+    "stitching_figure, one": lambda s: plots.stitching_figure(s.A[:, 1], 0 * s.cn, 20, 15, cell=0),
     "exposure_figure": lambda s: plots.exposure_figure(s.movie),
     "exposure_figure of counts": lambda s: plots.exposure_figure(s.movie.clip(0, 255).astype(np.uint8)),
     "exposure_figure, constant": lambda s: plots.exposure_figure(0 * s.movie),
@@ -167,7 +172,7 @@ def test_exposure_counts_both_ends_of_the_scale():
     )
     frames[frames == 4095] = 3000
     alt = plots.exposure_figure(frames).alt
-    assert "12 bits: 4095" in alt and "as recorded: at the largest value none" in alt.lower()
+    assert "12 bits: 4095" in alt and "As recorded: at the largest value none" in alt
 
 
 def test_exposure_pair_is_cut_off_as_it_says(scene):
@@ -178,3 +183,19 @@ def test_exposure_pair_is_cut_off_as_it_says(scene):
     bright, gain = _too_bright(counts, scale)
     assert (scale.top, bright.max()) == (255, 255) and gain > 5
     assert 0.01 < (bright == 255).mean() < 0.05
+
+
+def test_stitching_measures_what_each_patch_sees():
+    """Patch 1 ends at column 10 and holds three of the four columns of the cell, patch 2 starts at 3."""
+    footprint = np.zeros((11, 14))
+    footprint[4:8, 8:12] = 1
+    A = footprint.reshape(-1, 1, order="F")
+    alt = plots.stitching_figure(A, footprint, 5, 7).alt
+    assert "overlap by 8 pixels, and 1 cells are seen by both" in alt
+    assert (
+        f"patch 1 sees 75% of its light, patch 2 100%; the two views have a cosine similarity of {0.75**0.5:.2f}"
+        in alt
+    )
+    assert "isn't one" in plots.stitching_figure(A, footprint, 5, 7, cell=3).alt
+    with pytest.raises(ParameterError, match="stride=10"):
+        plots.stitching_figure(A, footprint, 5, 10)

@@ -28,6 +28,7 @@ from workshop_utils.plots.pipeline import pipeline_figure
 from workshop_utils.plots.scores import fits_pair, score_map
 from workshop_utils.plots.seeds import corr_pnr_figure, histograms, thresholds_pair
 from workshop_utils.plots.stages import stages_figure
+from workshop_utils.plots.stitching import stitching_figure
 
 __all__ = [
     "LessonFigure",
@@ -59,6 +60,7 @@ __all__ = [
     "snr_r_scatter",
     "stage_strip",
     "stages_figure",
+    "stitching_figure",
     "summary_pair",
     "template_figure",
     "thresholds_pair",

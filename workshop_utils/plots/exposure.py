@@ -128,8 +128,9 @@ def exposure_figure(movie: Any) -> LessonFigure:
         return message_figure(f"This movie holds {value}: nothing was recorded.")
     scale = _scale_of(frames, dtype)
     bright, gain = _too_bright(frames, scale)
-    pixel = np.unravel_index(np.nanargmax(np.nan_to_num(np.nanstd(frames, axis=0))), frames.shape[1:])
-    at = int(np.nanargmax(np.nan_to_num(frames[:, *pixel], nan=-np.inf)))
+    spread = np.nan_to_num(frames.std(axis=0))  # a pixel that misses a value isn't taken
+    pixel = np.unravel_index(int(np.argmax(spread)), frames.shape[1:])
+    at = int(np.argmax(np.nan_to_num(frames[:, *pixel], nan=-np.inf)))
     rows = {"As recorded": frames, f"The same with\n{gain:.1f} times the light": bright}
     height = image_height(frames.shape[1:], 2.5, 0.0, 3.2)
     figure, axes = new_figure(2, 3, (10.8, 2 * height + 1.7), width_ratios=(1, 1.6, 1.6))
@@ -139,9 +140,8 @@ def exposure_figure(movie: Any) -> LessonFigure:
         _draw_frame(row[0], values[at], scale, title)
         _draw_values(row[1], values, scale, ends)
         _draw_pixel(row[2], values[:, *pixel], scale, step)
-        words.append(
-            f"{title.lower().replace(chr(10), ' ')}: at the largest value {ends[1]}, at the smallest {ends[0]}"
-        )
+        name = title.lower().replace("\n", " ")
+        words.append(f"{name}: at the largest value {ends[1]}, at the smallest {ends[0]}")
     axes[0, 1].set_title("How often each value occurs")
     axes[0, 2].set_title(f"One pixel over time (row {pixel[0]}, column {pixel[1]})")
     figure.alt = (
