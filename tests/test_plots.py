@@ -47,6 +47,8 @@ DRAW = {
     "background_figure": lambda s: plots.background_figure(s.movie, FR),
     "movie_strip": lambda s: plots.movie_strip([s.movie, s.movie[:, :20]], FR, ["a", "b"]),
     "kernel_figure": lambda s: plots.kernel_figure(3),
+    "kernel_figure with a frame": lambda s: plots.kernel_figure(2.5, frame=s.movie[0]),
+    "kernel_figure, narrow, nothing in the frame": lambda s: plots.kernel_figure(0.4, frame=np.nan * s.cn),
     "filter_preview": lambda s: plots.filter_preview(s.movie[0], [s.movie[1], s.movie[2]], (3, 60)),
     "stage_strip": lambda s: plots.stage_strip({f"stage {k}": s.movie[k] for k in range(7)}, numbered=True),
     "shifts_plot": lambda s: plots.shifts_plot(-s.truth.shifts, FR, s.truth.shifts),

@@ -192,10 +192,7 @@ def test_stitching_measures_what_each_patch_sees():
     A = footprint.reshape(-1, 1, order="F")
     alt = plots.stitching_figure(A, footprint, 5, 7).alt
     assert "overlap by 8 pixels, and 1 cells are seen by both" in alt
-    assert (
-        f"patch 1 sees 75% of its light, patch 2 100%; the two views have a cosine similarity of {0.75**0.5:.2f}"
-        in alt
-    )
+    assert f"patch 1 sees 75% of the light, patch 2 100%; the two views agree to {0.75**0.5:.2f}" in alt
     assert "isn't one" in plots.stitching_figure(A, footprint, 5, 7, cell=3).alt
     with pytest.raises(ParameterError, match="stride=10"):
         plots.stitching_figure(A, footprint, 5, 10)

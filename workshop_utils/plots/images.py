@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from cnmf_engine.errors import InputError, explain
 from workshop_utils.plots.base import (
@@ -64,7 +65,7 @@ def summary_pair(max_projection: Any, correlation: Any) -> LessonFigure:
 
 
 @styled
-def kernel_figure(gSig: float, kernel: Any = None) -> LessonFigure:
+def kernel_figure(gSig: float, kernel: Any = None, frame: Any = None) -> LessonFigure:
     """
     Show the kernel that finds cells: a Gaussian minus its mean over a disk.
 
@@ -74,34 +75,78 @@ def kernel_figure(gSig: float, kernel: Any = None) -> LessonFigure:
         Width of a cell (sigma of the Gaussian), px.
     kernel : array of shape (k, k), optional
         Another kernel than the engine's.
+    frame : array of shape (d1, d2), optional
+        A frame of the movie; adds it before and after filtering with the kernel.
 
     Returns
     -------
     LessonFigure
-        The figure: the kernel as an image, and its middle row.
+        The kernel as an image, and its middle row with the widths marked; with a frame, the frame and what
+        the kernel leaves of it.
     """
-    if kernel is None:
-        from cnmf_engine.filters import mean_centred_kernel
+    from cnmf_engine.filters import filter_frames, mean_centred_kernel
 
-        kernel = mean_centred_kernel(gSig)
-    kernel = as_image(kernel, "kernel")
+    kernel = as_image(mean_centred_kernel(gSig) if kernel is None else kernel, "kernel")
+    wide = 2 if frame is None else 4
+    figure, axes = new_figure(
+        1, wide, (8.5, 3.1) if frame is None else (11.0, 3.3), width_ratios=(1, 1.4, 1.35, 1.35)[:wide]
+    )
     half = kernel.shape[1] // 2
-    figure, axes = new_figure(1, 2, (8.5, 3.1), width_ratios=(1, 1.5))
-    top = float(np.abs(kernel).max())
-    image, profile = axes[0]
+    top = float(np.abs(kernel).max()) or 1.0
+    image = axes[0, 0]
     drawn = image.imshow(kernel, cmap="PuOr_r", clim=(-top, top), extent=(-half - 0.5, half + 0.5) * 2)
     image.set(title=f"Kernel, gSig = {gSig:g} px", xlabel="columns (px)", ylabel="rows (px)")
-    figure.colorbar(drawn, ax=image, shrink=0.85, pad=0.02, label="weight")
-    profile.axhline(0, color="0.6", lw=0.8)
-    profile.plot(np.arange(-half, half + 1), kernel[kernel.shape[0] // 2], "o-", ms=3, color=COLORS["line"])
-    profile.axvspan(-gSig, gSig, color=COLORS["accepted"], alpha=0.25, label="± gSig")
-    profile.legend(loc="upper right")
-    clear_spines(profile, title="Its middle row", xlabel="distance (px)", ylabel="weight")
+    if frame is None:
+        figure.colorbar(drawn, ax=image, shrink=0.85, pad=0.02, label="weight")
+    _draw_profile(axes[0, 1], kernel, gSig)
     figure.alt = (
-        f"The kernel for gSig {gSig:g}: a bump of {kernel.shape[1]} pixels in a negative ring; its weights "
-        f"sum to zero, so even brightness gives zero. Right: its middle row."
+        f"The kernel for gSig {gSig:g}: a bump in a negative ring, {kernel.shape[1]} pixels wide in all; its "
+        "weights sum to zero, so even brightness gives zero. Beside it, its middle row."
     )
+    if frame is not None:
+        frame = as_image(frame, "frame")
+        filtered = filter_frames(frame, kernel)
+        for ax, picture, title in (
+            (axes[0, 2], frame, "One frame"),
+            (axes[0, 3], filtered, "Filtered: small things stand out"),
+        ):
+            show_image(ax, picture, title, cmap="gray")
+            ax.set_xlabel(f"mean {picture.mean():.1f}, highest {picture.max():.1f} counts")
+        figure.alt += (
+            f" Then a frame before and after: its mean goes from {frame.mean():.1f} to {filtered.mean():.1f} "
+            f"counts, and what has the size of a cell reaches up to {filtered.max():.1f}."
+        )
     return figure
+
+
+def _draw_profile(ax: Axes, kernel: np.ndarray, gSig: float) -> None:
+    """Draw the kernel's middle row with its zero line, what adds and what subtracts, and its widths."""
+    from matplotlib.ticker import MaxNLocator
+
+    half = kernel.shape[1] // 2
+    x, y = np.arange(-half, half + 1), kernel[kernel.shape[0] // 2]
+    fine = np.linspace(-half, half, 40 * half + 1)
+    curve = np.interp(fine, x, y)
+    ax.fill_between(fine, curve, 0, where=curve >= 0, color=COLORS["rejected"], alpha=0.5, lw=0)
+    ax.fill_between(
+        fine, curve, 0, where=curve <= 0, color=COLORS["mark"], alpha=0.5, lw=0, hatch="////", ec="w"
+    )
+    ax.plot(x, y, "o-", ms=3, color=COLORS["line"])
+    ax.axhline(0, color="0.2", lw=1)
+    top, low = max(float(y.max()), 1e-9), min(float(y.min()), 0.0)
+    for reach, height, name in ((gSig, 1.14, "gSig"), (2 * gSig, 1.40, "2 gSig")):
+        at = height * top
+        arrow = {"arrowstyle": "<->", "color": COLORS["second"], "lw": 1.4, "shrinkA": 0, "shrinkB": 0}
+        ax.annotate("", (-reach, at), (reach, at), arrowprops=arrow)
+        ax.text(
+            0, at, f"± {name} = ± {reach:g} px", ha="center", va="bottom", color=COLORS["second"], fontsize=9
+        )
+        ax.vlines((-reach, reach), 0, at, color=COLORS["second"], lw=0.8, ls=":")
+    ax.text(0, 0.35 * top, "adds", ha="center", va="center")
+    ax.text(0, 1.15 * low - 0.1 * top, "around it: subtracts (hatched)", ha="center", va="top", fontsize=9)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    clear_spines(ax, title="Its middle row", xlabel="distance (px)", ylabel="weight")
+    ax.set_ylim(1.3 * low - 0.32 * top, 1.72 * top)
 
 
 @styled
