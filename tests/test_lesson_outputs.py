@@ -8,6 +8,7 @@ The rules, with what is allowed:
 - only progress bars go to stderr;
 - no line has the form of a log, a warning or a stack trace, and none shows how Python writes an object;
 - numbers have at most four decimals, and a length, time or rate has its unit behind it;
+- a number in a sentence about the demo movie is printed by the lesson, or in its code;
 - an exercise without an answer says so, and its solution is right.
 """
 
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from prose import SOURCES, tables
+from prose import SOURCES, code, passages, tables
 from prose_names import lesson_code
 from prose_values import same, table_values
 
@@ -172,6 +173,41 @@ def test_tables_of_parameters_give_what_reached_the_engine(demo):
         assert not wanted or any(same(one, other) for one in wanted for other in reached), (
             f"{place}: the table gives `{name}` {text}, but {reached} was kept"
         )
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+def test_numbers_said_about_the_demo_movie_are_there(demo, source):
+    path = demo.folder / "notebooks" / f"{source.stem}.ipynb"
+    seen = " ".join(f"{output.text} {output.alt}" for output in outputs(path)) + code(source)
+    found = [
+        f"{passage.at(position)}: {number} is neither printed nor in the code"
+        for passage in passages(source)
+        for position, number in unfounded(passage.words, seen)
+    ]
+    assert "\n".join(found) == ""
+
+
+def unfounded(text: str, seen: str) -> list[tuple[int, str]]:
+    """List the numbers in sentences about the demo movie that a lesson doesn't show, rounded or not."""
+    known = [float(number) for number in re.findall(r"(?<![\w.])\d+(?:\.\d+)?", seen)]
+    found = []
+    for sentence in re.finditer(r"[^.;!?]*\bdemo (?:movie|recording)\b(?:[^.;!?]|[.](?=\d))*", text):
+        words = re.sub(
+            r"(?:[Ll]esson|[Ee]xercise)s? [\d.]+", lambda match: " " * len(match.group()), sentence.group()
+        )
+        for match in re.finditer(r"(?<![\w.-])\d+(?:\.\d+)?(?![\w-])", words):
+            decimals = len(match.group().partition(".")[2])
+            near = 0.5 * 10**-decimals + 1e-9
+            if not any(abs(number - float(match.group())) <= near for number in known):
+                found.append((sentence.start() + match.start(), match.group()))
+    return found
+
+
+def test_unfounded_numbers_are_found():
+    seen = "error 0.17 px; 71 of 71 cells; widths = (3, 6)"
+    assert unfounded("On the demo movie 3 and 6 give 0.2 px, see lesson 4. Here 99.", seen) == []
+    assert unfounded("On the demo movie it is 0.3 px.", seen) == [(24, "0.3")]
+    assert unfounded("All 70 are found in the demo recording; 5 aren't", seen) == [(4, "70")]
 
 
 def test_noise_is_found():
