@@ -64,6 +64,10 @@ DRAW = {
     "histograms": lambda s: plots.histograms(s.cn, s.pnr, 0.5, 10),
     "patch_quilt": lambda s: plots.patch_quilt(s.cn, 12, 6),
     "ring_figure": lambda s: plots.ring_figure(s.movie, (10, 12), 9.8, FR),
+    "ring_figure, constant": lambda s: plots.ring_figure(0 * s.movie, (10, 12), 9.8, FR),
+    "ring_figure, missing values": lambda s: plots.ring_figure(
+        np.where(s.cn > 0.9, np.nan, s.movie), (10, 12), 9.8, FR
+    ),
     "decomposition": lambda s: plots.decomposition(s.movie[0], s.cn, s.movie[0] - s.cn, 0 * s.cn),
     "contours": lambda s: plots.contours(s.A, s.cn, [0, 2], [1, 3]),
     "contours, all": lambda s: plots.contours(s.A, s.cn),
@@ -74,6 +78,7 @@ DRAW = {
     "traces, none": lambda s: plots.traces(s.C[:0], s.C[:0], FR),
     "deconvolution_figure": lambda s: deconvolved(s, 1),
     "deconvolution_figure, silent": lambda s: deconvolved(s, 0),
+    "deconvolution_figure, two frames": lambda s: plots.deconvolution_figure([1, 2], [1, 1], [0, 0], FR),
     "snr_r_scatter": lambda s: plots.snr_r_scatter(s.snr, s.r, 3, 0.85, real=[True, False, True, True]),
     "snr_r_scatter, one": lambda s: plots.snr_r_scatter([2.0], [0.2], 3, 0.85),
     "snr_r_scatter, none": lambda s: plots.snr_r_scatter([], [], 3, 0.85),
@@ -114,6 +119,15 @@ def test_seeds_are_counted_against_the_truth(scene):
     seeds = np.array([(10, 12), (11, 38), (20, 26)])
     alt = plots.corr_pnr_figure(scene.cn, scene.pnr, 0.5, 10, seeds, scene.truth).alt
     assert "3 seeds: 2 hit, 2 missed, 1 false" in alt
+
+
+def test_deconvolution_measures_the_decay():
+    spikes = np.zeros(200)
+    spikes[[20, 120]] = 1, 3
+    signal = np.convolve(spikes, np.exp(-np.arange(100) / (0.7 * FR)))[:200]
+    noisy = signal + np.random.default_rng(0).normal(0, 0.05, 200)
+    alt = plots.deconvolution_figure(noisy, signal, spikes, FR).alt
+    assert "2 spikes" in alt and "event at 12.0 s" in alt and "falls to 37 percent in 0.7 s" in alt
 
 
 def test_ring_pixels_lie_at_the_radius():

@@ -11,7 +11,8 @@ from __future__ import annotations
 from workshop_utils.plots.anatomy import pixel_anatomy
 from workshop_utils.plots.base import LessonFigure
 from workshop_utils.plots.cnmfe import decomposition, patch_quilt, ring_figure
-from workshop_utils.plots.components import contours, deconvolution_figure, traces
+from workshop_utils.plots.components import contours, traces
+from workshop_utils.plots.deconvolution import deconvolution_figure
 from workshop_utils.plots.evaluation import component_anatomy, decision_figure, score_bars, snr_r_scatter
 from workshop_utils.plots.exposure import exposure_figure
 from workshop_utils.plots.images import filter_preview, kernel_figure, stage_strip, summary_pair

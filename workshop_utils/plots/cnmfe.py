@@ -155,9 +155,10 @@ def ring_figure(movie: Any, pixel: Sequence[int], radius: float, fr: float, most
     part = slice(0, min(n_frames, most))
     ring = np.stack([np.asarray(movie[part, r, c], dtype=np.float64) for r, c in zip(rows, cols)])
     target = np.asarray(movie[part, pixel[0], pixel[1]], dtype=np.float64)
+    ring, target = np.nan_to_num(ring), np.nan_to_num(target)
     predicted = _predict(target, ring)
     left = target - predicted
-    figure = LessonFigure(figsize=(11.0, 3.9), layout="constrained", facecolor="white")
+    figure = LessonFigure(figsize=(11.0, 4.2), layout="constrained", facecolor="white")
     grid = figure.add_gridspec(2, 3)
     picture, above = figure.add_subplot(grid[:, 0]), figure.add_subplot(grid[0, 1:])
     below = figure.add_subplot(grid[1, 1:], sharex=above)
@@ -170,26 +171,45 @@ def ring_figure(movie: Any, pixel: Sequence[int], radius: float, fr: float, most
     show_image(
         picture, np.asarray(movie[0 : target.size : step][:, *area]).mean(axis=0), "Mean image", cmap="gray"
     )
+    place = (pixel[1] - area[1].start, pixel[0] - area[0].start)
     picture.scatter(cols - area[1].start, rows - area[0].start, s=9, c=COLORS["rejected"], label="ring")
-    picture.scatter(
-        pixel[1] - area[1].start, pixel[0] - area[0].start, s=36, c=COLORS["accepted"], label="pixel"
-    )
-    picture.legend(loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2)
+    picture.scatter(*place, s=36, c=COLORS["accepted"], marker="s", label="pixel")
+    arrow = {"arrowstyle": "<-", "color": "white", "lw": 1.5, "shrinkA": 0, "shrinkB": 2}
+    picture.annotate("", place, (place[0] - radius, place[1]), arrowprops=arrow)
+    picture.set_xlabel(f"{len(rows)} ring pixels, {radius:g} px away;\nthe mean image of the surroundings")
+    picture.legend(loc="upper left", facecolor="0.25", labelcolor="white", frameon=True, handletextpad=0.1)
     time = seconds(target.size, fr)
+    together, left_over = _correlation(target, predicted), _correlation(left, predicted)
     above.plot(time, target, color=COLORS["line"], lw=0.9, label="pixel")
-    above.plot(time, predicted, color=COLORS["rejected"], lw=1.2, label="predicted from its ring")
+    above.plot(
+        time, predicted, color=COLORS["rejected"], lw=1.4, ls=(0, (5, 1)), label="predicted from its ring"
+    )
     above.legend(loc="lower right", bbox_to_anchor=(1, 0.97), ncols=2, borderaxespad=0)
     above.tick_params(labelbottom=False)
+    above.set_title(f"Both together: r = {together:.2f}", loc="left")
     clear_spines(above, ylabel="counts")
     below.plot(time, left, color=COLORS["line"], lw=0.9)
+    below.axhline(0, color="0.6", lw=0.8)
     clear_spines(below, xlabel="time (s)", ylabel="counts")
-    below.set_title("What is left: cell and noise", loc="left")
+    below.set_title(
+        f"Pixel minus prediction: cell and noise; r with the prediction {left_over:.2f}", loc="left"
+    )
     explained = 1 - left.var() / max(float(target.var()), 1e-12)
     figure.alt = (
         f"A pixel at row {pixel[0]}, column {pixel[1]} and its ring of {len(rows)} pixels at a distance of "
-        f"{radius:g}. The ring predicts {explained:.0%} of the pixel's variance; the rest is drawn below."
+        f"{radius:g}. The ring's prediction correlates with the pixel with r = {together:.2f} and explains "
+        f"{explained:.0%} of its variance. The rest, drawn below, reaches {left.max():.3g} counts; its r "
+        f"with the prediction is {left_over:.2f}."
     )
     return figure
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Correlate two traces; 0 where one of them is constant or misses values."""
+    a, b = a - a.mean(), b - b.mean()
+    length = float(np.linalg.norm(a) * np.linalg.norm(b))
+    r = float(a @ b) / length if length > 0 else 0.0
+    return 0.0 if abs(r) < 0.005 else r
 
 
 @styled

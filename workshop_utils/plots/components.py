@@ -22,7 +22,7 @@ from workshop_utils.plots.base import (
     styled,
 )
 
-__all__ = ["contours", "deconvolution_figure", "traces"]
+__all__ = ["as_footprints", "contours", "draw_outlines", "split_loops", "traces"]
 
 
 def draw_outlines(ax: Axes, outlines: list[dict[str, Any]], color: str, style: str = "-") -> Any:
@@ -202,60 +202,3 @@ def _sample(C: np.ndarray, raw: np.ndarray, most: int) -> np.ndarray:
         return np.arange(min(len(C), most))
     by_clarity = np.argsort(-np.ptp(C, axis=1) / np.maximum(noise, 1e-9), kind="stable")
     return np.sort(by_clarity[np.linspace(0, len(C) - 1, most).round().astype(int)])
-
-
-@styled
-def deconvolution_figure(
-    trace: Any, denoised: Any, spikes: Any, fr: float, true_spikes: Any = None
-) -> LessonFigure:
-    """
-    Show what deconvolution makes of one trace.
-
-    Parameters
-    ----------
-    trace : array of shape (T,)
-        Raw trace.
-    denoised : array of shape (T,)
-        The calcium signal that was fitted to it.
-    spikes : array of shape (T,)
-        Its jumps.
-    fr : float
-        Frame rate, Hz.
-    true_spikes : array of shape (T,), optional
-        Spikes of the simulation, where they are known.
-
-    Returns
-    -------
-    LessonFigure
-        Raw and denoised trace, and the spikes below.
-    """
-    trace, denoised, spikes = (np.asarray(v, dtype=np.float64).ravel() for v in (trace, denoised, spikes))
-    if not trace.size == denoised.size == spikes.size:
-        raise InputError(
-            explain(
-                "trace, denoised trace and spikes of the same length",
-                f"{trace.size}, {denoised.size} and {spikes.size} frames",
-                "take the same row of C + YrA, C and S",
-            )
-        )
-    time = seconds(trace.size, fr)
-    figure, axes = new_figure(2, 1, (10.0, 3.8), sharex=True, height_ratios=(2, 1))
-    above, below = axes[:, 0]
-    above.plot(time, trace, color=COLORS["raw"], lw=0.8, label="raw trace")
-    above.plot(time, denoised, color=COLORS["line"], lw=1.4, label="denoised: the calcium signal")
-    above.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0)
-    clear_spines(above, ylabel="fluorescence\n(a.u.)")
-    fired = np.flatnonzero(spikes > 0)
-    below.vlines(time[fired], 0, spikes[fired], color=COLORS["second"], lw=1.2, label="estimated")
-    clear_spines(below, xlabel="time (s)", ylabel="spikes (a.u.)")
-    if true_spikes is not None:
-        known = np.flatnonzero(np.asarray(true_spikes).ravel() > 0)
-        top = spikes.max(initial=0.0) or 1.0
-        below.plot(
-            time[known], np.full(known.size, -0.12 * top), "|", color=COLORS["truth"], ms=7, label="true"
-        )
-        below.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0)
-    figure.alt = (
-        f"A raw trace of {trace.size / fr:.0f} s, the calcium signal in it, and its {fired.size} spikes."
-    )
-    return figure

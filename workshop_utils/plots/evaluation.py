@@ -189,9 +189,11 @@ def component_anatomy(
         show_image(row[0], footprint[area], "Footprint", limits(footprint[area], 0, 100))
         row[0].set_ylabel(f"{name}: component {k}")
         show_image(row[1], change[area], "Movie, active − quiet", limits(change[area], 1, 99.5))
-        _trace_with_noise(row[2], C[k], C[k] + YrA[k], active, fr)
+        row[1].set_xlabel("alike?" + (f"  r = {float(np.asarray(r)[k]):.2f}" if r is not None else ""))
+        rise = _trace_with_noise(row[2], C[k], C[k] + YrA[k], active, fr)
         row[2].set_title("   ".join([f"{name.capitalize()} component", *numbers]), loc="left")
-        words.append(f"component {k} ({name}" + "".join(f", {n}" for n in numbers) + ")")
+        about = f"component {k} ({name}" + "".join(f", {n}" for n in numbers) + ")"
+        words.append(f"{about}, whose trace rises to {rise:.0f} times its noise")
     axes[0, 2].set_xlabel("")
     axes[1, 2].legend(loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=4, borderaxespad=0)
     figure.alt = f"Footprint, mean change of the movie during activity, and trace of {' and '.join(words)}."
@@ -222,23 +224,27 @@ def _mean_frame(movie: Any, frames: np.ndarray) -> np.ndarray:
     return np.mean([np.asarray(movie[int(t)], dtype=np.float64) for t in frames], axis=0)
 
 
-def _trace_with_noise(ax: Any, denoised: np.ndarray, raw: np.ndarray, active: np.ndarray, fr: float) -> None:
-    """Draw a trace, the band of its noise, and a mark at each frame that counts as active."""
+def _trace_with_noise(ax: Any, denoised: np.ndarray, raw: np.ndarray, active: np.ndarray, fr: float) -> float:
+    """Draw a trace, the band of its noise, its highest peak and the active frames; give peak over noise."""
     time = seconds(raw.size, fr)
-    noise = float((raw - denoised).std())
-    middle = float(np.median(raw))
+    noise, middle = float((raw - denoised).std()), float(np.median(raw))
     ax.axhspan(middle - noise, middle + noise, color=COLORS["rejected"], alpha=0.35, lw=0, label="± noise")
     ax.plot(time, raw, color=COLORS["raw"], lw=0.8, label="raw")
     ax.plot(time, denoised, color=COLORS["line"], lw=1.2, label="denoised")
-    ax.plot(
-        time[active],
-        np.full(active.size, raw.min()),
-        "|",
-        color=COLORS["second"],
-        ms=6,
-        label="active frames",
-    )
+    marks = np.full(active.size, raw.min())
+    ax.plot(time[active], marks, "|", color=COLORS["second"], ms=6, label="active frames")
     clear_spines(ax, xlabel="time (s)", ylabel="fluorescence (a.u.)")
+    if noise <= 0:
+        return 0.0
+    at = int(np.argmax(denoised))
+    rise, late = (float(denoised[at]) - middle) / noise, time[at] > 0.6 * time[-1]
+    arrow = {"arrowstyle": "<->", "color": COLORS["second"], "lw": 1.4, "shrinkA": 0, "shrinkB": 0}
+    ax.annotate("", (time[at], middle), (time[at], denoised[at]), arrowprops=arrow)
+    ax.annotate(
+        f"highest: {rise:.0f} × the noise", (time[at], denoised[at]), (-6 if late else 6, 0),
+        textcoords="offset points", ha="right" if late else "left", va="top", color=COLORS["second"],
+    )  # fmt: skip
+    return rise
 
 
 @styled
