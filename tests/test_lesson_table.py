@@ -8,6 +8,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from prose import SOURCES
+
+from workshop_utils.notebook_files import cells, tags_of
 
 TOOLS = Path(__file__).resolve().parents[1] / "tools"
 LESSON = """# 1. Words
@@ -36,18 +39,30 @@ def tool():
 @pytest.fixture
 def notebook():
     new = nbformat.v4
-    cells = [
+    made = [
         new.new_markdown_cell(LESSON),
         new.new_code_cell("movie = 'demo'\nresults = ''\nfr = 1\nx = 2", metadata={"tags": ["parameters"]}),
         new.new_code_cell("import a\n" * 20, metadata={"tags": ["colab-only"]}),
         new.new_code_cell("# a comment\nplots.traces(C)\n\nbrowser.component_browser(e).save('p.html')"),
         new.new_code_cell("cm.view_quilt(cn)\nb.component_browser(e)\nsliders.seed_pixels(cn)"),
     ]
-    return new.new_notebook(cells=cells)
+    return new.new_notebook(cells=made)
 
 
 def test_page_agrees_with_the_lessons(tool, capsys):
     assert tool.main(["--check"]) == 0, capsys.readouterr().err
+
+
+@pytest.mark.notebooks
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+def test_figures_counted_are_figures_shown(tool, demo, source):
+    """Solutions aside, which the page doesn't count."""
+    executed = cells(demo.folder / "notebooks" / f"{source.stem}.ipynb")
+    learners = [cell for cell in executed if "solution" not in tags_of(cell)]
+    shown = sum(
+        "image/png" in output.get("data", {}) for cell in learners for output in cell.get("outputs", [])
+    )
+    assert tool.count(tool.lesson_notebook(source), source.stem).figures == shown
 
 
 def test_counts_are_right(tool, notebook):
