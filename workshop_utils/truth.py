@@ -33,6 +33,17 @@ class Truth:
         Frames a second, Hz; NaN where the file doesn't say.
     pixel_size_um : float
         Width of a pixel in the tissue, µm; NaN where the file doesn't say.
+    snr, blur_px : ndarray of shape (K,), float32, or None
+        Signal to noise of each cell's largest transient, and sigma of its optical blur in pixels: the numbers
+        behind `detectable`.
+    vessels : ndarray of shape (d1, d2), float32, or None
+        Share of the light that vessels let through, 0 to 1.
+    stages : ndarray of shape (n, d1, d2), float32, or None
+        One frame of the recording after each stage of the simulation, counts.
+    stage_names : tuple of str
+        The names of the stages.
+    stage_frame : int or None
+        Which frame they show.
     """
 
     A: np.ndarray
@@ -42,6 +53,12 @@ class Truth:
     detectable: np.ndarray
     fr: float = float("nan")
     pixel_size_um: float = float("nan")
+    snr: np.ndarray | None = None
+    blur_px: np.ndarray | None = None
+    vessels: np.ndarray | None = None
+    stages: np.ndarray | None = None
+    stage_names: tuple[str, ...] = ()
+    stage_frame: int | None = None
 
     @property
     def centers(self) -> np.ndarray:
@@ -67,7 +84,9 @@ class Truth:
         Truth
             The same recording with those cells.
         """
-        return replace(self, A=self.A[keep], C=self.C[keep], S=self.S[keep], detectable=self.detectable[keep])
+        names = ("A", "C", "S", "detectable", "snr", "blur_px")
+        cells = {name: getattr(self, name) for name in names}
+        return replace(self, **{name: None if of is None else of[keep] for name, of in cells.items()})
 
 
 def load_truth(path: str | Path) -> Truth:
@@ -79,7 +98,7 @@ def load_truth(path: str | Path) -> Truth:
     path : str or Path
         An .npz file with `A` (K, d1, d2) and `C` (K, T). `A` of an integer type is divided by 255 and
         multiplied by `A_scale` (K,) where the file has it. `S`, `shifts`, `detectable`, `fr` and
-        `pixel_size_um` are optional: no spikes, no motion, all cells detectable, NaN.
+        `pixel_size_um` are optional: no spikes, no motion, all cells detectable, NaN. The others become None.
 
     Returns
     -------
@@ -122,7 +141,14 @@ def load_truth(path: str | Path) -> Truth:
         detectable=data.get("detectable", np.ones(len(A))).astype(bool),
         fr=float(data.get("fr", np.nan)),
         pixel_size_um=float(data.get("pixel_size_um", np.nan)),
+        **{name: _as_float(data.get(name)) for name in ("snr", "blur_px", "vessels", "stages")},
+        stage_names=tuple(str(name) for name in data.get("stage_names", ())),
+        stage_frame=int(data["stage_frame"]) if "stage_frame" in data else None,
     )
+
+
+def _as_float(array: np.ndarray | None) -> np.ndarray | None:
+    return None if array is None else array.astype(np.float32)
 
 
 def _unpack_footprints(A: np.ndarray, scale: np.ndarray | None) -> np.ndarray:
