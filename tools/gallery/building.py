@@ -11,7 +11,8 @@ from pathlib import Path
 
 from tools.gallery.checking import check
 from tools.gallery.executing import Executed, execute
-from tools.gallery.pages import lesson_page
+from tools.gallery.neutral import ROOT
+from tools.gallery.pages import lesson_page, reading_times
 from tools.gallery.staging import Problem, lay_out, stage_texts
 
 __all__ = ["SITE", "build", "check_links", "render", "sphinx"]
@@ -76,7 +77,9 @@ def render(executed: list[Executed], folder: Path, say: Callable[[str], None] = 
     for old in (pages, site):
         shutil.rmtree(old, ignore_errors=True)
     stage_texts(pages)
-    lay_out(pages, [lesson_page(lesson, pages / "_static") for lesson in executed])
+    times = reading_times(ROOT / "docs" / "lessons.md")
+    static = pages / "_static"
+    lay_out(pages, [lesson_page(lesson, static, times.get(lesson.source.stem)) for lesson in executed])
     sphinx(pages, site, "html")
     shutil.rmtree(site / ".doctrees", ignore_errors=True)
     built = time.perf_counter()

@@ -64,7 +64,10 @@ def by_movie(folder: Path | None = None) -> dict[str, dict[int, Path]]:
 
 
 def execute(
-    folder: Path, notebooks: Path | None = None, say: Callable[[str], None] = print
+    folder: Path,
+    notebooks: Path | None = None,
+    say: Callable[[str], None] = print,
+    movies: dict[str, dict[int, Path]] | None = None,
 ) -> list[Executed]:
     """
     Execute all lessons, each on its movie, in one results folder a movie.
@@ -78,6 +81,8 @@ def execute(
         Folder of the notebooks; the workshop's own by default.
     say : callable
         Gets a line of text for each lesson.
+    movies : dict, optional
+        Which lessons on which movie; default what `by_movie` says.
 
     Returns
     -------
@@ -85,7 +90,7 @@ def execute(
         In the order of their numbers.
     """
     done: list[Executed] = []
-    for movie, chosen in by_movie(notebooks).items():
+    for movie, chosen in (movies or by_movie(notebooks)).items():
         with for_a_page():
             runner.run(movie, folder / movie, steps=list(chosen), folder=notebooks, say=say)
         done += found_in(folder / movie, movie, chosen)

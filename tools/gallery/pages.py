@@ -14,11 +14,12 @@ from tools.gallery.executing import Executed
 from tools.gallery.neutral import Neutral, machine_folders
 from tools.gallery.outputs import LessonOutputs
 
-__all__ = ["Header", "LessonPage", "header_of", "lesson_page"]
+__all__ = ["Header", "LessonPage", "header_of", "lesson_page", "reading_times"]
 
 _TITLE = re.compile(r"^# +(.+)$", re.MULTILINE)
 _LEARN = re.compile(r"\*\*You will learn\*\*\s*(.+?)(?:\n\s*\n|\Z)", re.DOTALL)
-_TIME = re.compile(r"\*\*Time:\*\*\s*about\s+(\d+)\s+minutes")
+_TIME = re.compile(r"\*\*Time:\*\*\D*(\d+)\s+minutes")
+_ROW_OF = re.compile(r"\]\([^)]*?(\w+)\.ipynb\)")
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,32 @@ def header_of(notebook: Any) -> Header:
     return Header(title[1].strip(), words, int(time[1]) if time else None)
 
 
-def lesson_page(lesson: Executed, static: Path) -> LessonPage:
+def reading_times(table: Path) -> dict[str, int]:
+    """
+    Read from the table of lessons (`tools/lesson_table.py` makes it) how long each takes to read.
+
+    Parameters
+    ----------
+    table : pathlib.Path
+        ``docs/lessons.md``.
+
+    Returns
+    -------
+    dict of str to int
+        Minutes by the lesson's file name without ending; empty without the table.
+    """
+    if not table.is_file():
+        return {}
+    lines = [line for line in table.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    column = next((row.index("to read") for row in rows if "to read" in row), None)
+    if column is None:
+        return {}
+    named = [(_ROW_OF.search(row[0]), row) for row in rows]
+    return {name[1]: int(row[column]) for name, row in named if name}
+
+
+def lesson_page(lesson: Executed, static: Path, to_read: int | None = None) -> LessonPage:
     """
     Put a lesson's page together.
 
@@ -114,6 +140,8 @@ def lesson_page(lesson: Executed, static: Path) -> LessonPage:
         The lesson. Texts are the learner's notebook's, whatever they were when it was executed.
     static : pathlib.Path
         Folder for pictures, videos and viewers.
+    to_read : int, optional
+        Minutes that its text and code take to read.
 
     Returns
     -------
@@ -149,14 +177,16 @@ def lesson_page(lesson: Executed, static: Path) -> LessonPage:
                     "code_prompt_show": "Show the cell that installs the workshop in Colab"
                 }
     header = header_of(notebook)
-    _add_bar(notebook, lesson, header)
+    _add_bar(notebook, lesson, header, to_read)
     thumbnail = reported or next(iter(writer.pictures), None)
     return LessonPage(lesson, header, notebook, writer.pictures, writer.bokeh, thumbnail)
 
 
-def _add_bar(notebook: Any, lesson: Executed, header: Header) -> None:
+def _add_bar(notebook: Any, lesson: Executed, header: Header, to_read: int | None) -> None:
     """Write below the heading how long the lesson takes, and where it can be had."""
-    facts = [f"about {header.minutes} minutes"] if header.minutes else []
+    facts = [f"about {header.minutes} minutes in class"] if header.minutes else []
+    if to_read is not None:
+        facts = [", ".join([*facts, f"{to_read} to read" if facts else f"{to_read} minutes to read"])]
     code = sum(cell.cell_type == "code" for cell in notebook.cells)
     facts.append(f"{len(notebook.cells)} cells, {code} of them code")
     facts.append(f"ran in {lesson.seconds:.0f} s on {html.escape(lesson.movie)}")

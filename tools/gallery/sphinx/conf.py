@@ -15,6 +15,8 @@ templates_path = ["templates"]
 # The front page takes parts of it in.
 exclude_patterns = ["README.md", "templates", "notebooks/00_*", "notebooks/instructor/*"]
 
+# Quotes in the text of a lesson may be code.
+smartquotes = False
 nb_execution_mode = "off"
 nb_merge_streams = True
 nb_number_source_lines = False
