@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -45,6 +46,9 @@ def whole_path(s, A, C, accepted) -> plots.LessonFigure:
 
 
 DRAW = {
+    "motion_left_figure": lambda s: plots.motion_left_figure(np.roll(s.cn, 2, axis=1), s.cn),
+    "motion_left_figure of a given cell": lambda s: plots.motion_left_figure(s.cn, s.cn, (0, 51)),
+    "motion_left_figure, constant": lambda s: plots.motion_left_figure(0 * s.cn, np.nan * s.cn),
     "stitching_figure": lambda s: plots.stitching_figure(s.A, s.cn, 16, 14),
     "stitching_figure, rows": lambda s: plots.stitching_figure(s.A.toarray(), s.cn.T, 20, 15),
     "stitching_figure of one patch": lambda s: plots.stitching_figure(s.A, s.cn, 40, 20),
@@ -196,3 +200,19 @@ def test_stitching_measures_what_each_patch_sees():
     assert "isn't one" in plots.stitching_figure(A, footprint, 5, 7, cell=3).alt
     with pytest.raises(ParameterError, match="stride=10"):
         plots.stitching_figure(A, footprint, 5, 10)
+
+
+def test_motion_left_in_is_measured_as_width():
+    """A Gaussian of sigma 2 is 2 * sqrt(2 ln 2) * 2 = 4.7 px wide at half its height, one of 4 twice that."""
+    rows, cols = np.indices((60, 60))
+    sharp, smeared = (np.exp(-((rows - 30) ** 2 / 8 + (cols - 28) ** 2 / (2 * s**2))) for s in (2, 4))
+    edge = 0.4 * np.exp(-((rows - 45) ** 2 + (cols - 50) ** 2) / 18)
+    alt = plots.motion_left_figure(smeared + edge, sharp, reach=14).alt
+    widths = re.search(r"A cell at row 30, column 28: ([\d.]+) px wide before, ([\d.]+) px after", alt)
+    assert [float(width) for width in widths.groups()] == pytest.approx([9.4, 4.7], abs=0.15)
+    assert (
+        "a false structure at row 45, column 50: correlation at the line's middle 0.40 before, 0.00 after"
+        in alt
+    )
+    with pytest.raises(InputError, match="two images of one size"):
+        plots.motion_left_figure(sharp, sharp[1:])

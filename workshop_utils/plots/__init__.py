@@ -24,6 +24,7 @@ from workshop_utils.plots.motion import (
     shifts_plot,
     template_figure,
 )
+from workshop_utils.plots.motion_left import motion_left_figure
 from workshop_utils.plots.movies import background_figure, movie_frames, movie_strip
 from workshop_utils.plots.pipeline import pipeline_figure
 from workshop_utils.plots.scores import fits_pair, score_map
@@ -46,6 +47,7 @@ __all__ = [
     "fits_pair",
     "histograms",
     "kernel_figure",
+    "motion_left_figure",
     "motion_quality",
     "movie_frames",
     "movie_strip",
