@@ -222,8 +222,9 @@ class Statement:
     """
     A value that prose gives a name.
 
-    `kind` is 'states'; or 'advises' for a value to try, to set or to meet in a fault, which must be possible
-    but needn't be in the code. `direction` is -1 when the reader is told to lower the value, 1 to raise it.
+    `kind` is 'states'; 'advises' for a value to try, to set or to meet in a fault, which must be possible but
+    needn't be in the code; or 'defaults' in a sentence about defaults, which may be the engine's. `direction`
+    is -1 when the reader is told to lower the value, 1 to raise it.
     """
 
     where: str
@@ -273,7 +274,9 @@ def _statement(
     switched = isinstance(value, bool) and re.search(r"\bwith\b", clause, re.IGNORECASE)
     if not kind:
         advice = ADVICE.search(clause) or switched or "goes wrong" in passage.section.lower()
-        kind = "advises" if advice else "states"
+        rest = re.split(r"[.;!?](?:\s|$)", text[position:])[0]
+        default = re.search(r"\bdefaults?\b", clause + rest)
+        kind = "advises" if advice else "defaults" if default else "states"
     direction = -1 if _DOWN.search(clause) else 1 if _UP.search(clause) else 0
     return Statement(passage.at(position), name, value, written, kind, direction, unit)
 
