@@ -278,8 +278,9 @@ def score_bars(scores: Mapping[str, Any]) -> LessonFigure:
         values = np.array([float(getattr(result, field)) for field in measures.values()])
         at = np.arange(len(measures)) + (place - (len(scores) - 1) / 2) * width
         drawn = ax.bar(
-            at, np.nan_to_num(values), 0.92 * width, color=palette[place % len(palette)], label=label
-        )
+            at, np.nan_to_num(values), 0.92 * width, color=palette[place % len(palette)], label=label,
+            hatch=("", "//", "..", "xx")[place % 4], edgecolor="white", linewidth=0.6,
+        )  # fmt: skip
         words = ["n/a" if np.isnan(v) else f"{v:.2f}" for v in values]
         ax.bar_label(drawn, words, padding=2, fontsize=9 if len(scores) < 4 else 7)
     clear_spines(ax, ylim=(0, 1.12), ylabel="share, correlation")

@@ -132,7 +132,7 @@ def exposure_figure(movie: Any) -> LessonFigure:
     pixel = np.unravel_index(int(np.argmax(spread)), frames.shape[1:])
     at = int(np.argmax(np.nan_to_num(frames[:, *pixel], nan=-np.inf)))
     rows = {"As recorded": frames, f"The same with\n{gain:.1f} times the light": bright}
-    height = image_height(frames.shape[1:], 2.5, 0.0, 3.2)
+    height = max(image_height(frames.shape[1:], 2.5, 0.0, 3.2), 2.1)
     figure, axes = new_figure(2, 3, (10.8, 2 * height + 1.7), width_ratios=(1, 1.6, 1.6))
     words = []
     for row, (title, values) in zip(axes, rows.items()):

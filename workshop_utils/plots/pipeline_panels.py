@@ -55,7 +55,8 @@ class Parts(NamedTuple):
 def draw_part(ax: Axes, k: int, parts: Parts, fr: float | None) -> str:
     """Draw a panel, or what will be there; give it in words."""
     draw = (_draw_raw, _draw_mean, _draw_seeds, _draw_footprints, _draw_traces, _draw_accepted)[k]
-    title = f"{k + 1}  {_TITLES[k]}"
+    name = _TITLES[k] if k != 2 or parts.cn is None or parts.seeds is not None else "Correlation image"
+    title = f"{k + 1}  {name}"
     words = draw(ax, parts, fr)
     if words:
         ax.set_title(title)
@@ -133,6 +134,7 @@ def _examples(parts: Parts) -> list[int]:
     lively = members[np.argsort(-np.ptp(parts.C[members], axis=1), kind="stable")]
     if parts.A is None:
         return lively[:_N_TRACES].tolist()
+    lively = lively[_column_tops(parts.A)[0, lively] > 0]
     places, chosen = _places(parts), []
     apart = 0.2 * min(parts.raw.shape)
     for k in lively:

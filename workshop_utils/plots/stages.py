@@ -65,10 +65,10 @@ def _followed_cell(truth: Any, frame: int | None, first: np.ndarray, last: np.nd
     inside = ((centers > margin) & (centers < np.array(first.shape) - 1 - margin)).all(axis=1)
     inside &= truth.detectable
     rises = {int(k): _rise(first, centers[k]) for k in np.flatnonzero(inside)}
-    bright = {k: rise for k, rise in rises.items() if rise > 0 and rise >= 0.25 * max(rises.values())}
-    if not bright:
+    if not rises or max(rises.values()) <= 0:
         return None
-    number = min(bright, key=lambda k: _rise(last, centers[k] + shift) / bright[k])
+    bright = [k for k, rise in rises.items() if rise >= 0.15 * first.max()] or [max(rises, key=rises.get)]
+    number = min(bright, key=lambda k: _rise(last, centers[k] + shift) / rises[k])
     still, moved = centers[number], centers[number] + shift
     return _Cell(number, (float(still[0]), float(still[1])), (float(moved[0]), float(moved[1])))
 
