@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import jupytext
+import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from mdit_py_plugins.dollarmath import dollarmath_plugin
@@ -90,6 +91,13 @@ def name_of(path: Path) -> str:
         return path.relative_to(ROOT).as_posix()
     except ValueError:
         return path.name
+
+
+def report(problems: Iterable[str], fix: str = "") -> None:
+    """Fail with all problems, one a line and none cut short; empty ones don't count."""
+    found = [problem for problem in problems if problem]
+    if found:
+        pytest.fail("\n".join([f"{len(found)} to mend. {fix}".strip(), *found]), pytrace=False)
 
 
 @functools.cache

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from prose import SOURCES, code, passages, tables
+from prose import SOURCES, code, passages, report, tables
 from prose_names import lesson_code
 from prose_values import same, table_values
 
@@ -117,7 +117,7 @@ def executed(request, demo) -> Path:
 
 
 def test_pictures_and_widgets_are_described(executed):
-    assert "\n".join(description_problems(list(outputs(executed)))) == ""
+    report(description_problems(list(outputs(executed))))
 
 
 def test_only_progress_bars_go_to_stderr(executed):
@@ -128,7 +128,7 @@ def test_only_progress_bars_go_to_stderr(executed):
         for line in re.split(r"[\r\n]", output.text)
         if line.strip() and not _BAR.fullmatch(line)
     ]
-    assert "\n".join(found) == ""
+    report(found)
 
 
 def test_what_is_printed_reads_well(executed):
@@ -138,7 +138,7 @@ def test_what_is_printed_reads_well(executed):
         if output.kind in ("stdout", "result", "error")
         for problem in line_problems(output.text)
     ]
-    assert "\n".join(found) == ""
+    report(found)
 
 
 def test_solutions_pass_their_own_checks(executed):
@@ -184,7 +184,7 @@ def test_numbers_said_about_the_demo_movie_are_there(demo, source):
         for passage in passages(source)
         for position, number in unfounded(passage.words, seen)
     ]
-    assert "\n".join(found) == ""
+    report(found)
 
 
 def unfounded(text: str, seen: str) -> list[tuple[int, str]]:

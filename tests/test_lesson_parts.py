@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from prose import DOCUMENTS, EVERYTHING, SOURCES, Cell, Table, cells, name_of, passages, tables
+from prose import DOCUMENTS, EVERYTHING, SOURCES, Cell, Table, cells, name_of, passages, report, tables
 from test_links import DOI
 
 _EXERCISE = re.compile(r"^### Exercise (\d+)\.(\d+)( \(open\))?: (\S.*)$", re.MULTILINE)
@@ -166,7 +166,7 @@ def test_exercises_have_hint_check_and_solution(path):
         for exercise in exercises_in(cells(path))
         for problem in exercise_problems(exercise, checks())
     ]
-    assert "\n".join(found) == ""
+    report(found)
 
 
 @pytest.mark.parametrize("path", EVERYTHING, ids=name_of)
@@ -179,7 +179,7 @@ def test_lessons_and_exercises_that_text_points_to_exist(path):
         for match in re.finditer(r"\b[Ee]xercises? (\d+)\.(\d+)|\b[Ll]essons? 0?(\d+)\b", passage.words)
         if (int(match[3]) not in numbers if match[3] else (int(match[1]), int(match[2])) not in known)
     ]
-    assert found == []
+    report(found, "No such lesson or exercise.")
 
 
 @pytest.mark.parametrize("path", EVERYTHING, ids=name_of)
@@ -197,13 +197,13 @@ def test_sections_that_text_points_to_exist(path):
         for match in re.finditer(r'\b[Ll]esson (\d)(?: up to|, to|,|:)? "([^"]+)"', passage.text)
         if (int(match[1]), " ".join(match[2].lower().split()).rstrip(".,")) not in headings
     ]
-    assert "\n".join(found) == ""
+    report(found)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
 def test_timetables_add_up(path):
     wrong = [problem for table in tables(path) for problem in timetable_problems(table)]
-    assert "\n".join(wrong) == ""
+    report(wrong)
 
 
 def timetable_problems(table: Table) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from prose import EVERYTHING, ROOT, SOURCES, Link, Passage, anchors, name_of, passages
+from prose import EVERYTHING, ROOT, SOURCES, Link, Passage, anchors, name_of, passages, report
 
 REFERENCES = ROOT / "docs" / "references.md"
 # Prefix of the registrant, a slash, and a suffix that ends in a letter or digit.
@@ -115,7 +115,7 @@ def test_links_lead_somewhere(path):
         for link in passage.links
         if (problem := link_problem(link, path))
     ]
-    assert "\n".join(found) == ""
+    report(found)
 
 
 @pytest.mark.parametrize("path", EVERYTHING, ids=name_of)
@@ -125,14 +125,14 @@ def test_no_link_is_left_half_written(path):
         for passage in passages(path)
         for match in re.finditer(r"\]\([^)]*\)?|\[[^\]]+\]\[[^\]]*\]", passage.words)
     ]
-    assert "\n".join(found) == ""
+    report(found)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_papers_are_cited_as_in_the_list(path):
     known = papers()
     found = [line for passage in passages(path) for line in citation_problems(passage, known)]
-    assert "\n".join(found) == ""
+    report(found)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
@@ -143,7 +143,7 @@ def test_dois_can_be_clicked(path):
         for match in DOI.finditer(passage.text)
         if match.group() not in [link.text for link in passage.links]
     ]
-    assert "\n".join(found) == ""
+    report(found)
 
 
 def test_list_of_papers_is_complete_and_has_each_once():

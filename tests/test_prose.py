@@ -21,7 +21,7 @@ import re
 from pathlib import Path
 
 import pytest
-from prose import EVERYTHING, ROOT, SOURCES, Passage, name_of, passages, tables
+from prose import EVERYTHING, ROOT, SOURCES, Passage, name_of, passages, report, tables
 from prose_names import in_code, known_to, lesson_code, nearest, unknown
 from prose_values import UNITS, Code, Statement, same, statements, table_values
 
@@ -173,13 +173,13 @@ def test_values_in_prose_are_those_in_code(path):
         for passage in passages(path)
         for said in statements(passage)
     ]
-    assert "\n".join(filter(None, found)) == ""
+    report(found)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_tables_of_parameters_give_what_is_passed_on(path):
     found = [wrong_row(*row, lesson_code(path)) for table in tables(path) for row in table_values(table)]
-    assert "\n".join(filter(None, found)) == ""
+    report(found)
 
 
 @pytest.mark.parametrize("path", NAMING, ids=name_of)
@@ -192,12 +192,12 @@ def test_names_in_backticks_exist(path):
         for match in re.finditer(r"`([^`]+)`", passage.text)
         if (lost := unknown(match.group(1), known))
     ]
-    assert "\n".join(found) == ""
+    report(found)
 
 
 @pytest.mark.parametrize("path", EVERYTHING, ids=name_of)
 def test_units_are_written_alike(path):
-    assert "\n".join(line for passage in passages(path) for line in wrong_units(passage)) == ""
+    report(line for passage in passages(path) for line in wrong_units(passage))
 
 
 def test_parameters_are_the_ones_that_papermill_sees():

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from prose import EVERYTHING, ROOT, SOURCES, code, name_of, passages
+from prose import EVERYTHING, ROOT, SOURCES, code, name_of, passages, report
 from prose_names import common
 
 WORDS = ROOT / "tests" / "words.txt"
@@ -126,26 +126,26 @@ def misspelt(words: Iterator[tuple[str, str]]) -> list[str]:
     return shown
 
 
-FIX = "Mend the word, put a name of code into backticks, or add a right word to tests/words.txt:\n"
+FIX = "Mend the word, put a name of code into backticks, or add a right word to tests/words.txt."
 
 
 @pytest.mark.parametrize("path", EVERYTHING, ids=name_of)
 def test_prose_is_spelt_right(path):
     found = misspelt(prose_words(path))
-    assert not found, FIX + "\n".join(found)
+    report(found, FIX)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_comments_in_lessons_are_spelt_right(path):
     found = misspelt(code_words(path))
-    assert not found, FIX + "\n".join(found)
+    report(found, FIX)
 
 
 @pytest.mark.parametrize("package", ["cnmf_engine", "workshop_utils"])
 def test_docstrings_and_messages_are_spelt_right(package):
     files = [path for path in MODULES if path.relative_to(ROOT).parts[0] == package]
     found = [line for path in files for line in misspelt(code_words(path))]
-    assert not found, FIX + "\n".join(found)
+    report(found, FIX)
 
 
 def test_own_words_are_sorted_used_and_needed():
