@@ -14,7 +14,9 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.optimize import linear_sum_assignment
 
-from cnmf_engine.errors import InputError, explain
+from cnmf_engine.errors import InputError
+from cnmf_engine.errors import explain as say
+from workshop_utils.scoring_words import in_words
 from workshop_utils.truth import Truth, load_truth
 
 __all__ = [
@@ -22,11 +24,13 @@ __all__ = [
     "Score",
     "SeedScore",
     "Truth",
+    "explain",
     "load_truth",
     "match",
     "score",
     "score_seeds",
     "shift_error",
+    "unit_columns",
 ]
 
 
@@ -159,10 +163,10 @@ def match(A_est: np.ndarray | sp.sparray | sp.spmatrix, A_true: np.ndarray, thre
     """
     A_true = np.asarray(A_true)
     if A_true.ndim != 3:
-        raise InputError(explain("true footprints (K, d1, d2)", f"shape {A_true.shape}", "pass truth.A"))
+        raise InputError(say("true footprints (K, d1, d2)", f"shape {A_true.shape}", "pass truth.A"))
     n_true, d1, d2 = A_true.shape
-    true_rows = _unit_columns(sp.csr_array(A_true.transpose(0, 2, 1).reshape(n_true, d1 * d2)).T, d1 * d2).T
-    cosine = (true_rows @ _unit_columns(A_est, d1 * d2)).toarray().T
+    true_rows = unit_columns(sp.csr_array(A_true.transpose(0, 2, 1).reshape(n_true, d1 * d2)).T, d1 * d2).T
+    cosine = (true_rows @ unit_columns(A_est, d1 * d2)).toarray().T
     est, true = linear_sum_assignment(np.where(cosine > threshold, cosine, 0.0), maximize=True)
     counts = cosine[est, true] > threshold
     pairs = np.stack([est[counts], true[counts]], axis=1).astype(int)
@@ -211,7 +215,7 @@ def score(
     n_est = 1 if np.ndim(A) == 1 else A.shape[1]
     if C.shape != (n_est, truth.C.shape[1]):
         raise InputError(
-            explain(
+            say(
                 f"traces of {n_est} components in {truth.C.shape[1]} frames",
                 f"C of shape {C.shape}",
                 "score all frames of the movie that the truth belongs to, and give A and C of the same fit",
@@ -236,6 +240,38 @@ def score(
         n_ignored=n_ignored,
         detectable_only=detectable_only,
     )
+
+
+def explain(
+    A: np.ndarray | sp.sparray | sp.spmatrix, C: np.ndarray, truth: Truth, threshold: float = 0.6
+) -> str:
+    """
+    Score the components of a fit, and say in words what the numbers mean and why cells were missed.
+
+    Parameters
+    ----------
+    A : sparse or dense array of shape (d, K)
+        Footprints, pixels in Fortran order.
+    C : ndarray of shape (K, T)
+        Traces in the same order.
+    truth : Truth
+        What the recording holds.
+    threshold : float
+        Cosine similarity that a pair must exceed.
+
+    Returns
+    -------
+    str
+        Some lines of text.
+
+    Raises
+    ------
+    InputError
+        As `score`.
+    """
+    found = match(A, truth.A, threshold).pairs[:, 1]
+    missed = np.setdiff1d(np.flatnonzero(truth.detectable), found)
+    return in_words(score(A, C, truth, threshold=threshold), missed, truth)
 
 
 def shift_error(shifts_est: np.ndarray, truth_shifts: np.ndarray) -> float:
@@ -265,7 +301,7 @@ def shift_error(shifts_est: np.ndarray, truth_shifts: np.ndarray) -> float:
     estimate, truth = np.asarray(shifts_est, dtype=float), np.asarray(truth_shifts, dtype=float)
     if estimate.ndim != 2 or estimate.shape[1] != 2 or estimate.shape != truth.shape or not len(estimate):
         raise InputError(
-            explain(
+            say(
                 "shifts (T, 2) of the same frames",
                 f"{estimate.shape} estimated and {truth.shape} true",
                 "give one row and one column shift for each frame, e.g. MotionCorrect's shifts_rig",
@@ -305,7 +341,7 @@ def score_seeds(seeds: np.ndarray, truth: Truth, radius: float = 3.0) -> SeedSco
         seeds = np.zeros((0, 2))
     if seeds.ndim != 2 or seeds.shape[1] != 2:
         raise InputError(
-            explain("seeds (n, 2), row and column", f"shape {seeds.shape}", "pass np.argwhere(mask)")
+            say("seeds (n, 2), row and column", f"shape {seeds.shape}", "pass np.argwhere(mask)")
         )
     distance = np.linalg.norm(seeds[:, None] - truth.centers[None], axis=2)
     near = distance <= radius
@@ -319,12 +355,31 @@ def score_seeds(seeds: np.ndarray, truth: Truth, radius: float = 3.0) -> SeedSco
     return SeedScore(detectable[hit], detectable[~hit], np.flatnonzero(~near.any(axis=1)))
 
 
-def _unit_columns(A: np.ndarray | sp.sparray | sp.spmatrix, d: int) -> sp.csc_array:
-    """Scale each column of A (d, K) to length one; empty columns stay empty."""
+def unit_columns(A: np.ndarray | sp.sparray | sp.spmatrix, d: int) -> sp.csc_array:
+    """
+    Scale each footprint to length one.
+
+    Parameters
+    ----------
+    A : sparse or dense array of shape (d, K)
+        Footprints; empty ones stay empty.
+    d : int
+        Number of pixels.
+
+    Returns
+    -------
+    csc_array of shape (d, K)
+        The scaled footprints.
+
+    Raises
+    ------
+    InputError
+        If there are other than d pixels, or values that aren't finite.
+    """
     A = A if sp.issparse(A) else np.asarray(A).reshape(len(A), -1)
     if A.shape[0] != d:
         raise InputError(
-            explain(
+            say(
                 f"footprints (d, K) with d = {d} pixels",
                 f"shape {A.shape}",
                 "flatten pixels in Fortran order, and use the truth of the same movie",
@@ -332,7 +387,7 @@ def _unit_columns(A: np.ndarray | sp.sparray | sp.spmatrix, d: int) -> sp.csc_ar
         )
     A = sp.csc_array(A)
     if not np.isfinite(A.data).all():
-        raise InputError(explain("finite footprints", "NaN or infinity in A", "drop those components first"))
+        raise InputError(say("finite footprints", "NaN or infinity in A", "drop those components first"))
     norm = np.sqrt(np.asarray(A.multiply(A).sum(axis=0), dtype=float)).ravel()
     return (A @ sp.diags_array(np.divide(1.0, norm, out=np.zeros_like(norm), where=norm > 0))).tocsc()
 
