@@ -17,14 +17,20 @@ def pytest_addoption(parser):
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory):
-    """Run all lessons on the demo movie; give the session they leave. Copy its folder before changing it."""
+    """
+    Run the instructor's lessons, with their solutions, on the demo movie; give the session they leave.
+
+    Copy its folder before changing it. The learner's versions, whose code is part of it, are run by nbval.
+    """
     pytest.importorskip("papermill", reason="papermill runs the notebooks")
     from workshop_utils import runner, session
+    from workshop_utils.lessons import resource
 
     folder = tmp_path_factory.mktemp("demo") / "results"
     with pytest.MonkeyPatch.context() as wishes:
-        wishes.setenv("WORKSHOP_SAVED_PAGE", "1")  # the gallery shows this run; it adds to what others look at
-        runner.run("demo", folder)
+        # The gallery shows this run; it only adds to what the other tests look at.
+        wishes.setenv("WORKSHOP_SAVED_PAGE", "1")
+        runner.run("demo", folder, folder=resource("notebooks") / "instructor")
     return session.start(folder, "demo")
 
 

@@ -30,7 +30,9 @@ NAMES = [
     "04_cnmfe_fit",
     "05_evaluation",
     "06_save_load",
+    "07_your_own_data",
 ]
+_MOST_CELLS = 30
 
 EVENTS = (60, 145, 230)
 
@@ -82,7 +84,7 @@ def run_papermill(arguments: list[str], folder: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def test_the_six_lessons_are_there():
+def test_the_lessons_are_there():
     assert [path.stem for path in LESSONS] == NAMES
 
 
@@ -91,7 +93,7 @@ def test_lesson_keeps_to_its_limits(path):
     lesson = cells(path)
     code = [cell for cell in lesson if cell["cell_type"] == "code"]
     assert tags_of(code[0]) == ["parameters"]
-    assert len(code) <= 25
+    assert len(code) <= _MOST_CELLS
     for cell in code:
         source = text_of(cell["source"])
         assert len(source.splitlines()) <= (25 if "colab-only" in tags_of(cell) else 15), source
@@ -103,9 +105,11 @@ def test_lesson_keeps_to_its_limits(path):
         "**Time:**",
         "**You need:**",
         "*Good:*",
-        "## Exercise",
+        "*Bad",
+        "## Exercises",
         "## Recap",
-        "goes wrong",
+        "## When it goes wrong",
+        "## Read on",
     ):
         assert part in words, part
 
@@ -115,8 +119,6 @@ def test_lesson_runs_on_the_demo_movie(demo, name):
     executed = demo.folder / "notebooks" / f"{name}.ipynb"
     assert executed.is_file()
     assert pictures(executed) >= 1
-    assert "The solution is right: True" in printed(executed)
-    assert "The solution is right: False" not in printed(executed)
 
 
 def test_run_leaves_report_and_all_steps(demo):
@@ -211,4 +213,3 @@ def test_all_in_one_runs(tmp_path):
     run_papermill([str(NOTEBOOKS / "00_all_in_one.ipynb"), "out.ipynb"], tmp_path)
     opened = session.start(tmp_path / "results", "demo")
     assert opened.has("export")
-    assert "The solution is right: False" not in printed(tmp_path / "out.ipynb")

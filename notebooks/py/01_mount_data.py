@@ -2,13 +2,17 @@
 # # 1. Mount the data and look at the movie
 #
 # **You will learn** where your data lives when you work on a borrowed machine, how to set up CaImAn's
-# interface, and how to look at a one-photon movie before you compute anything.
+# interface, what a one-photon movie is made of, and how to look at one before you compute anything.
 #
-# **Time:** about 20 minutes. **You need:** nothing. The demo movie comes with the workshop. To use your own
-# movie, change `movie` in the first cell; no other cell has to change.
+# **Time:** about 25 minutes. **You need:** nothing, and little Python: you can read a line like `a = b + 1`.
+# The demo movie comes with the workshop. To use your own movie, change `movie` in the first cell; no other
+# cell has to change.
 #
 # The path through the workshop: **1 mount data** → 2 motion correction → 3 correlation and peak-to-noise →
-# 4 CNMF-E → 5 evaluation → 6 save and load.
+# 4 CNMF-E → 5 evaluation → 6 save and load. (7, your own data, is for afterwards.)
+#
+# Run a cell with Shift+Enter and wait until it is done before you run the next. Read what stands *above* a
+# figure first: it says what to look for.
 
 # %% tags=["parameters"]
 movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie
@@ -82,8 +86,9 @@ for name in ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"
 
 # %%
 import numpy as np
+from IPython.display import display
 
-from workshop_utils import colab, doctor, logs, players, plots, session, system
+from workshop_utils import colab, doctor, exercises, logs, players, plots, session, system
 from workshop_utils.engine import cm
 from workshop_utils.files import human_bytes
 
@@ -98,6 +103,11 @@ logger = logs.start(level=log_level, file=log_file or None)
 # %% [markdown]
 # **Plotting.** Still figures are drawn by matplotlib; figures you can zoom and click by bokeh and
 # holoviews. Nothing opens a window of its own, so all of it works in a browser.
+
+# %% [markdown] tags=["instructor"]
+# > **Instructor.** Until "Watch it", nobody has seen a movie: take ten minutes at most. Those who are stuck
+# > run `doctor.show` below and read the first FAIL aloud; nine times in ten its second line is the answer.
+# > Let the others go on. The 90-minute class skips exercise 1.1.
 
 # %% [markdown]
 # ## Is everything there?
@@ -152,6 +162,16 @@ print(f"{T / fr:.0f} s at {fr:g} frames per second")
 print(f"{human_bytes(movie_raw.nbytes)} as numbers, {human_bytes(s.movie.stat().st_size)} on disk")
 
 # %% [markdown]
+# ## What is a movie good for?
+#
+# Before the details, the whole way: a raw frame on the left, and on the right what you want to have, one
+# trace for each cell. The lessons are the arrows. *Look for:* how little of the first picture is left in the
+# last ones. Nearly all of the light belongs to no cell that you could name.
+
+# %%
+plots.pipeline_figure(movie_raw, fr=fr, truth=s.truth)
+
+# %% [markdown]
 # ## Watch it
 #
 # Watch for motion (does everything jump together?), for cells (small spots that flash), and for what is
@@ -162,32 +182,66 @@ print(f"{human_bytes(movie_raw.nbytes)} as numbers, {human_bytes(s.movie.stat().
 players.play([movie_raw], fr=fr, titles=["raw movie"])
 
 # %% [markdown]
-# **What a one-photon background looks like.** A one-photon microscope lights the whole depth of the tissue,
-# so a cell's light lies on top of a much stronger glow:
+# ## What the light is made of
 #
-# - *out-of-focus glow*: wide, soft clouds from cells above and below the focus, which flicker like cells
-#   do;
-# - *blood flow*: dark vessels whose edges shimmer as blood cells pass;
-# - *slow drift*: the whole field gets brighter or, as the dye bleaches, darker over minutes.
+# A one-photon microscope lights the whole depth of the tissue, and its camera adds up whatever comes back.
+# So a cell's light lies on top of a much stronger glow:
 #
-# The frames below are the same field at several times. The curve is the mean brightness: ideally flat.
+# - *out-of-focus glow and neuropil*: wide, soft clouds from cells above and below the focus, and from the
+#   felt of fibres between them; they flicker like cells do;
+# - *blood vessels*: dark bands, whose edges shimmer as blood cells pass, and which move with the tissue;
+# - *uneven light*: brighter in the middle, because lamp and lens are;
+# - *slow drift*: the whole field gets darker over minutes as the dye bleaches;
+# - *noise*: light comes in single photons, so even a still scene flickers from frame to frame.
+#
+# The demo movie is simulated, so it can be taken apart. The pictures show one of its frames as it grows, one
+# thing after the other. *Look for:* the picture in which you could no longer point at every cell. Your own
+# movie can't be taken apart like this: it starts with the last picture.
+
+# %%
+if s.truth:
+    display(plots.stages_figure(s.truth))
+else:
+    print("This movie was recorded, not simulated: nobody knows its parts.")
+
+# %% [markdown]
+# ## Brightness over time
+#
+# The frames below are the same field at several times, and the curve is the mean brightness.
+#
+# *Good:* a flat or slowly falling curve. *Bad:* steps (the lamp, or a plug), single dark frames (dropped
+# frames), saw teeth (the room's light gets in).
 
 # %% tags=["report"]
 plots.movie_frames(movie_raw, fr)
 
 # %% [markdown]
 # The same light, divided by how fast it changes: what is always there, what drifts, and what flickers.
-# Cells are in the fast part, and so are vessels and everything that moves.
+# *Look for* cells: they are in the fast part only. So are vessels, and everything that moves.
 
 # %%
 plots.background_figure(movie_raw, fr)
+
+# %% [markdown]
+# ## Too bright is worse than too dark
+#
+# A camera counts up to a largest value (255 for 8 bits), and whatever is brighter is written down as that
+# value. A transient on such a pixel is gone for good: no program brings it back. So look at all values that
+# occur before you trust a recording.
+#
+# *Good:* the heap ends before the largest value. *Bad:* a spike at the right end, as in the second
+# histogram, for which we made the same movie too bright. What to do: less light, or less gain, next time.
+
+# %%
+plots.exposure_figure(movie_raw)
 
 # %% [markdown]
 # ## Two pictures of the whole movie
 #
 # - The **maximum projection** shows each pixel's brightest moment. Bright background and noise show up too.
 # - The **local correlation image** shows how well each pixel goes up and down together with its eight
-#   neighbours. A cell covers many pixels that flash together, so it stands out even where it is not bright.
+#   neighbours: 1 means exactly together, 0 not at all. A cell covers many pixels that flash together, so it
+#   stands out even where it is not bright.
 #
 # *Good:* round spots of the size of a cell in the right picture. *Bad:* doubled or smeared spots (motion,
 # lesson 2), or a picture that is bright everywhere (background, lesson 3).
@@ -212,49 +266,94 @@ print(system.will_it_fit(movie_raw.shape, s.folder))
 s.record("movie", path=s.movie, shape=[T, rows, columns], fr=fr)
 
 # %% [markdown]
-# ## Exercise
+# ## Exercises
+#
+# Each has a hint, a check that answers you, and a solution. All three are folded away until you open them
+# or run them. A check never stops the notebook: try as often as you like.
+#
+# ### Exercise 1.1: fewer frames
 #
 # `movie_raw.resize(1, 1, 0.5)` averages pairs of frames. How many frames per second has the new movie? Set
 # `my_rate`.
 #
-# *Hint:* the attribute `fr` of a movie is its frame rate.
+# <details><summary>Hint</summary>
+#
+# The recording lasts as long as before. Print `binned.shape`, and remember that a movie carries its rate:
+# `binned.fr`.
+#
+# </details>
 
 # %%
 binned = movie_raw.resize(1, 1, 0.5)
-
-
-def is_right(rate):
-    return rate == binned.fr
-
-
-my_rate = None  # your answer
-print("Fill in my_rate and run this cell again." if my_rate is None else f"right: {is_right(my_rate)}")
+my_rate = None  # your answer, in frames per second
+exercises.binned_rate(my_rate, binned)
 
 # %% tags=["solution"]
-# Half as many frames in the same time. The movie knows its rate.
-print("The solution is right:", is_right(binned.fr))
+my_rate = fr / 2  # half as many frames in the same time
+exercises.binned_rate(my_rate, binned)
+
+# %% [markdown]
+# ### Exercise 1.2 (open): a cell and a vessel
+#
+# Point at a cell and at a blood vessel, each as (row, column); rows count from the top. There are many right
+# answers. Then find the same places in the player above: what does each of them do over time?
+#
+# <details><summary>Hint</summary>
+#
+# Read the positions off the axes of a larger picture:
+# `import matplotlib.pyplot as plt; plt.imshow(correlation)`. A cell is a round spot that is bright there. A
+# vessel is a dark band in the mean image, `plt.imshow(movie_raw.mean(axis=0))`.
+#
+# </details>
+
+# %%
+my_cell = None  # your answer, such as (40, 60)
+my_vessel = None  # your answer
+exercises.point_out(my_cell, my_vessel, correlation, s.truth)
+
+# %% tags=["solution"]
+# The most correlated pixel is in a cell; a vessel is dark in the mean image.
+inside = (slice(10, -10), slice(10, -10))
+my_cell = np.add(np.unravel_index(np.argmax(correlation[inside]), correlation[inside].shape), 10)
+mean_image = np.mean(movie_raw, axis=0)
+my_vessel = np.add(np.unravel_index(np.argmin(mean_image[inside]), mean_image[inside].shape), 10)
+exercises.point_out(my_cell, my_vessel, correlation, s.truth)
 
 # %% [markdown]
 # ## Recap
 #
 # - Drive keeps, the local disk is fast: copy once, compute locally, write the results back.
 # - A movie is frames × rows × columns, and you have to know its frame rate.
-# - One-photon movies have a background that is stronger than the cells.
+# - One-photon movies have a background that is stronger than the cells. It is soft, and cells are small:
+#   everything that follows rests on that.
+# - A pixel at the camera's largest value is lost: look at the histogram.
 # - The correlation image shows cells that the maximum projection hides.
 #
 # ## When it goes wrong
 #
-# - *The movie is not found:* the message lists the movies beside the path you gave. Mind capital letters.
+# - *"Expected a movie: 'demo', a known name":* there is no file of that name. The message lists what is
+#   beside the path you gave. Mind capital letters.
 # - *Drive asks again and again, or "credential propagation was unsuccessful":* allow access with the account
 #   you use Colab with, and tick every box in the window that asks.
-# - *The workshop's folder isn't found:* it was shared with you, but isn't in your Drive yet. In Drive, under
-#   "Shared with me", right-click it and add a shortcut to "My Drive".
-# - *No module named 'workshop_utils':* outside Colab, the notebook runs in a Python without the workshop.
+# - *"No workshop in ..."*, or the folder isn't found: it was shared with you, but isn't in your Drive yet. In
+#   Drive, under "Shared with me", right-click it and add a shortcut to "My Drive".
+# - *"No module named 'workshop_utils'":* outside Colab, the notebook runs in a Python without the workshop.
 #   Choose the kernel in which it is installed, or start `jupyter lab` from there.
+# - *"Expected a whole TIFF file":* the copy was cut off. Copy the file again.
+# - *"Expected greyscale frames":* the file holds colours. Save it in grey (in Fiji: Image, Type, 8-bit).
 # - *Something fails that worked yesterday:* the cell with `doctor.show`, and do what it says.
 # - *The kernel dies while loading:* CaImAn reads the whole movie, and it is larger than the memory. Load a
 #   part with `cm.load(path, subindices=slice(0, 1000))`. (The embedded engine leaves such a movie in its
 #   file.)
 # - *The movie plays far too fast or slow:* `frame_rate` is wrong.
+#
+# ## Read on
+#
+# - The microscope on a mouse's head: Ghosh et al. 2011, *Nature Methods*,
+#   [10.1038/nmeth.1694](https://doi.org/10.1038/nmeth.1694); the open-source ones: Aharoni and Hoogland 2019,
+#   *Frontiers in Cellular Neuroscience*,
+#   [10.3389/fncel.2019.00141](https://doi.org/10.3389/fncel.2019.00141).
+# - What the dye does: Chen et al. 2013, *Nature*, [10.1038/nature12354](https://doi.org/10.1038/nature12354).
+# - CaImAn: Giovannucci et al. 2019, *eLife*, [10.7554/eLife.38173](https://doi.org/10.7554/eLife.38173).
 #
 # Next: **2 motion correction**.

@@ -4,7 +4,8 @@
 # **You will learn** to remove the movement of the brain from a one-photon movie, to choose the one
 # parameter that decides whether that works, and to notice when it has failed without an error.
 #
-# **Time:** about 35 minutes. **You need:** a movie; lesson 1 is not needed on this machine.
+# **Time:** about 40 minutes. **You need:** what a movie and a frame are (lesson 1), and a movie; lesson 1
+# need not have run on this machine.
 
 # %% tags=["parameters"]
 movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie
@@ -66,15 +67,27 @@ from pathlib import Path
 
 import numpy as np
 
-from workshop_utils import players, plots, scoring, session
+from workshop_utils import exercises, players, plots, scoring, session
 from workshop_utils.engine import MotionCorrect, cm, params, plain_filter
 from workshop_utils.files import replacing
+from workshop_utils.motion_check import MotionTable
 
 # %%
 s = session.start(results, movie)
 os.environ["CAIMAN_TEMP"] = str(s.scratch)  # CaImAn writes its working files here
 fname = str(s.movie)
 fr = s.frame_rate or frame_rate
+
+# %% [markdown]
+# ## Why correct at all?
+#
+# A mouse breathes, licks and runs, and its brain moves under the lens by a few pixels. CNMF-E later asks of
+# each *pixel* how it changes over time. If the tissue slides below the pixel, the pixel sees now a cell, now
+# its neighbour, now a vessel, and its time course is a mixture of them. All that follows believes that
+# mixture: edges of vessels turn into "cells" that fire whenever the mouse runs. That is the worst kind of
+# artefact, because it goes along with behaviour.
+#
+# So each frame is moved back to where the tissue was. How far is called its *shift*.
 
 # %% [markdown]
 # ## Workers
@@ -143,8 +156,8 @@ plots.filter_preview(frame, filtered, widths)
 # ## Which width?
 #
 # We correct the movie with each width (the first 600 frames are enough to compare). No value raises an
-# error: a wrong one **fails silently**. On the demo movie the true motion is known, so the first column is
-# the error, in pixels RMS. Real data has no such answer key; there you have to go by the other columns:
+# error: a wrong one **fails silently**. These numbers tell, and all but the last are there for your own movie
+# too:
 #
 # - *agreement*: mean correlation of the frames with their mean image. Correction should raise it;
 # - *crispness*: strength of the edges in the mean image. Movement blurs them, so correction should raise it
@@ -152,7 +165,10 @@ plots.filter_preview(frame, filtered, widths)
 # - *range*: size of the shifts. Nearly zero, or always at the limit, means that nothing sensible was
 #   matched;
 # - *jitter*: median step from one frame to the next. Tissue jitters too, but of two settings that are equal
-#   otherwise, believe the calmer one: shifts that follow noise jump about.
+#   otherwise, believe the calmer one: shifts that follow noise jump about;
+# - *left*: the motion that remains, as the embedded engine estimates it by shifting the halves of the image
+#   on their own (CaImAn has no such number, and a dash stands there);
+# - *error*: the difference from the true motion, RMS. Only a simulated movie has it.
 
 
 # %%
@@ -162,33 +178,16 @@ def run(source, **changes):
     return mc
 
 
-def quality(frames):
-    image = np.mean(frames, axis=0, dtype=np.float64)
-    sample = frames[:: len(frames) // 300 + 1]
-    agreement = np.mean([np.corrcoef(f.ravel(), image.ravel())[0, 1] for f in sample])
-    return agreement, np.linalg.norm(np.gradient(image))
-
-
-# %%
-def describe(label, shifts, frames):
-    error = scoring.shift_error(shifts, known) if s.truth else np.nan
-    span, jitter = np.ptp(shifts, axis=0).max(), np.median(np.linalg.norm(np.diff(shifts, axis=0), axis=1))
-    agreement, crispness = quality(frames)
-    print(f"{label:>16} {error:9.2f} {agreement:10.4f} {crispness:10.2f} {span:9.1f} {jitter:10.2f}")
-
-
-title = f"{'':>16} {'error px':>9} {'agreement':>10} {'crispness':>10} {'range px':>9} {'jitter px':>10}"
 trial = movie_raw[:600]
 known = s.truth.shifts[:600] if s.truth else None
 
 # %%
-tried = {"before": np.zeros((len(trial), 2))}
-print(title)
-describe("before", tried["before"], trial)
+table, tried = MotionTable(known), {"before": np.zeros((len(trial), 2))}
+table.add("before", trial, tried["before"])
 for g in widths if motion_correct else ():
     mc = run(trial, gSig_filt=(g, g), **plain_filter())
     tried[f"gSig_filt {g}"] = shifts = np.array(mc.shifts_rig)
-    describe(f"gSig_filt {g}", shifts, cm.load(mc.mmap_file[0]))
+    table.add(f"gSig_filt {g}", cm.load(mc.mmap_file[0]), shifts, getattr(mc, "quality", None))
 if s.truth is None:
     print("The true motion of this movie is not known, so there is no error: go by the other columns.")
 
@@ -227,12 +226,13 @@ print("gSig_filt =", opts.motion["gSig_filt"])
 # *Good:* the patches' curves in the figure stay close to their mean. *Bad:* single patches that run away.
 
 # %%
-print(title)
+table = MotionTable(known)
 for piecewise in (False, True) if motion_correct else ():
     mc = run(trial, pw_rigid=piecewise)
     parts = (mc.x_shifts_els, mc.y_shifts_els) if piecewise else ()
     shifts = np.stack([np.mean(part, axis=1) for part in parts], axis=1) if parts else np.array(mc.shifts_rig)
-    describe("piecewise rigid" if piecewise else "rigid", shifts, cm.load(mc.mmap_file[0]))
+    label = "piecewise rigid" if piecewise else "rigid"
+    table.add(label, cm.load(mc.mmap_file[0]), shifts, getattr(mc, "quality", None))
 plots.patch_shifts_plot(*parts, fr) if motion_correct else print("The movie is already corrected.")
 
 # %% [markdown]
@@ -318,9 +318,9 @@ maxima = [np.max(m, axis=0) for m in (movie_raw, images)]
 plots.before_after(maxima[0], correlations[0], maxima[1], correlations[1])
 
 # %% tags=["report"]
-before, after = quality(movie_raw), quality(images)
-if s.truth:
-    print(f"remaining motion: {scoring.shift_error(shifts, s.truth.shifts):.2f} px RMS, against the truth")
+table = MotionTable(s.truth.shifts if s.truth else None)
+before = table.add("before", movie_raw, np.zeros_like(shifts))
+after = table.add("after", images, shifts)
 measures = ("agreement with the mean image", "crispness of the mean image")
 plots.motion_quality(dict(zip(measures, zip(before, after))))
 
@@ -328,27 +328,66 @@ plots.motion_quality(dict(zip(measures, zip(before, after))))
 players.play([movie_raw, images], fr=fr, titles=["before", "after"])
 
 # %% [markdown]
-# ## Exercise
+# ## Exercises
 #
-# Which single frame moved most? Set `my_frame` to its number.
+# ### Exercise 2.1: the frame that moved most
 #
-# *Hint:* `np.linalg.norm(shifts - np.median(shifts, axis=0), axis=1)` is how far each frame is from the
-# usual place.
+# Which single frame is farthest from the usual place? Set `my_frame` to its number.
+#
+# <details><summary>Hint</summary>
+#
+# `np.linalg.norm(shifts - np.median(shifts, axis=0), axis=1)` is how far each frame is from the usual place,
+# and `np.argmax` gives the position of the largest value.
+#
+# </details>
 
 # %%
-distance = np.linalg.norm(shifts - np.median(shifts, axis=0), axis=1)
-
-
-def is_right(frame):
-    return bool(np.isclose(distance[frame], distance.max()))
-
-
-my_frame = None  # your answer
-print("Fill in my_frame and run this cell again." if my_frame is None else f"right: {is_right(my_frame)}")
+my_frame = None  # your answer, the number of a frame
+exercises.most_moved(my_frame, shifts)
 
 # %% tags=["solution"]
-# The position of the largest distance.
-print("The solution is right:", is_right(np.argmax(distance)))
+# The position of the largest distance from the median, which is where the frames usually are.
+my_frame = np.argmax(np.linalg.norm(shifts - np.median(shifts, axis=0), axis=1))
+exercises.most_moved(my_frame, shifts)
+
+# %% [markdown]
+# ### Exercise 2.2 (open): break it
+#
+# Find another `gSig_filt` with which the correction of the trial frames fails, and say to yourself, *before*
+# you look at the last column, which number gave it away. That is the skill that you need for your own movie.
+#
+# <details><summary>Hint</summary>
+#
+# What is left in a filtered frame if the filter is very narrow? And if it is as wide as the image? Try
+# values far from those above, and compare agreement and crispness with the line "before".
+#
+# </details>
+
+# %%
+my_width = None  # your answer, in pixels
+table = MotionTable(known)
+before, after, mine = table.add("before", trial, tried["before"]), None, None
+if my_width:
+    mc = run(trial, gSig_filt=(my_width, my_width), **plain_filter())
+    mine = np.array(mc.shifts_rig)
+    after = table.add(f"gSig_filt {my_width}", cm.load(mc.mmap_file[0]), mine)
+exercises.failing_width(my_width, mine, before[:2], after and after[:2], known)
+
+# %% tags=["solution"]
+my_width = 100  # nearly the whole image: the glow stays in, and it doesn't move with the tissue
+table = MotionTable(known)
+before, after, mine = table.add("before", trial, tried["before"]), None, None
+if my_width:
+    mc = run(trial, gSig_filt=(my_width, my_width), **plain_filter())
+    mine = np.array(mc.shifts_rig)
+    after = table.add(f"gSig_filt {my_width}", cm.load(mc.mmap_file[0]), mine)
+exercises.failing_width(my_width, mine, before[:2], after and after[:2], known)
+
+# %% [markdown] tags=["instructor"]
+# > **Instructor.** Most people try larger widths only. Ask somebody to try 1: what is left of a frame then?
+# > The embedded engine holds on longer than CaImAn's own filter does, which is why `plain_filter()` is
+# > there; with real CaImAn it changes nothing. If time is short, show the table of "Which width?" and leave
+# > 2.2 as homework.
 
 # %% [markdown]
 # ## Close the workers
@@ -362,7 +401,7 @@ cm.stop_server(dview=dview)
 # - One-photon frames are high-pass filtered before they are compared, because the glow doesn't move with
 #   the tissue.
 # - A wrong `gSig_filt` fails silently. Try several, and compare agreement, crispness and the shifts
-#   themselves.
+#   themselves. Then look at the movie.
 # - Shifts are applied to the original movie.
 # - CNMF-E reads a memory map of order C, whose name describes it.
 #
@@ -370,10 +409,22 @@ cm.stop_server(dview=dview)
 #
 # - *Shifts are flat at zero:* the filter left the glow in. Lower `gSig_filt`.
 # - *Shifts jitter in every frame, and the movie looks shaken:* the filter left only noise. Raise
-#   `gSig_filt`.
-# - *Shifts stick to the limit:* raise `max_shift`; if they follow, cut out the frames in which the focus
-#   was lost.
-# - *The movie was corrected elsewhere:* set `motion_correct = False`.
+#   `gSig_filt`. The embedded engine says so: "Corrected frames hardly agree with the template".
+# - *"frames were shifted as far as max_shifts"*, or a curve that sticks to the limit: raise `max_shift`; if
+#   the curve follows, cut out the frames in which the focus was lost.
+# - *"Motion correction did not make the frames more alike":* the recording was still already, or the filter
+#   leaves nothing to align by. Look at the filtered frames above.
+# - *"frames had NaN or infinite pixels":* they were filled from their neighbours. Ask where they come from.
+# - *The movie was corrected elsewhere:* set `motion_correct = False`. Correcting twice blurs.
 # - *Disk full:* each run writes a copy of the movie. Lesson 6 lists the working files and deletes them.
+#
+# ## Read on
+#
+# - The method, rigid and piecewise rigid: Pnevmatikakis and Giovannucci 2017, *Journal of Neuroscience
+#   Methods*, [10.1016/j.jneumeth.2017.07.031](https://doi.org/10.1016/j.jneumeth.2017.07.031).
+# - How a shift is found to a fraction of a pixel: Guizar-Sicairos et al. 2008, *Optics Letters*,
+#   [10.1364/OL.33.000156](https://doi.org/10.1364/OL.33.000156).
+# - A protocol from surgery to movie: Resendez et al. 2016, *Nature Protocols*,
+#   [10.1038/nprot.2016.021](https://doi.org/10.1038/nprot.2016.021).
 #
 # Next: **3 correlation and peak-to-noise**.

@@ -4,8 +4,8 @@
 # **You will learn** what the correlation image and the peak-to-noise image are, how the two thresholds on
 # them decide where CNMF-E looks for cells, and how to choose them with sliders.
 #
-# **Time:** about 35 minutes. **You need:** what lesson 2 left in the results folder;
-# if it is not there, this lesson offers to make it.
+# **Time:** about 40 minutes. **You need:** to know what a pixel's time course is (lesson 1), and what
+# lesson 2 left in the results folder; if it is not there, this lesson offers to make it.
 
 # %% tags=["parameters"]
 movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie
@@ -57,7 +57,7 @@ for name in ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"
 
 import numpy as np
 
-from workshop_utils import plots, scoring, session, sliders
+from workshop_utils import exercises, plots, scoring, session, sliders
 from workshop_utils.engine import cm
 from workshop_utils.files import replacing
 
@@ -70,17 +70,24 @@ images = Yr.T.reshape((T,) + dims, order="F")
 print(f"{T} frames of {dims[0]} x {dims[1]} pixels at {opts.data['fr']:g} frames per second")
 
 # %% [markdown]
+# ## Why not just fit?
+#
+# CNMF-E improves a first guess step by step: where each cell is, and what it does. It never looks for a
+# cell in a place where the guess had none. So everything depends on where the guess starts, on the *seeds*,
+# and this lesson is about choosing them. Three numbers do it: the width of a cell, and two thresholds.
+#
 # ## How big is a cell?
 #
 # `gSig` is the width of a cell as the sigma of a Gaussian, in pixels: about a quarter of the cell's
 # diameter. Before anything else, every frame is filtered with a kernel of that width: a Gaussian bump minus
 # its mean over a disk. It sums to zero, so even brightness gives zero, and whatever has the size of a cell
-# stands out.
+# stands out: smaller things are averaged away, larger ones cancel against the negative rim.
 #
-# *Good:* the bump of the kernel is about as wide as your cells.
+# *Good:* the bump of the kernel is about as wide as your cells, and in the filtered frame cells are bright
+# dots on grey. *Bad:* only grain is left (too narrow), or dots melt into clouds (too wide).
 
 # %%
-plots.kernel_figure(gSig)
+plots.kernel_figure(gSig, frame=np.asarray(images[T // 2]))
 
 # %% [markdown]
 # ## The two images
@@ -99,7 +106,20 @@ plots.kernel_figure(gSig)
 step = max(1, T // 3000)
 cn, pnr = cm.summary_images.correlation_pnr(images[::step], gSig=gSig, swap_dim=False)
 cn, pnr = np.nan_to_num(cn), np.nan_to_num(pnr, posinf=0.0)
-print(f"1 in {step} frames used; cn up to {cn.max():.2f}, pnr up to {pnr.max():.0f}")
+used = "all frames" if step == 1 else f"1 in {step} frames"
+print(f"{used} used; correlation up to {cn.max():.2f}, peak-to-noise ratio up to {pnr.max():.0f}")
+
+# %% [markdown]
+# **How the two numbers come about**, at one pixel inside a cell and at one in the background. Top: the
+# filtered time course, the band of its noise, and its highest peak; their ratio is the PNR. Bottom: the time
+# courses of the pixel and of its eight neighbours, on top of each other; how alike they are is the
+# correlation. *Look for:* what the background pixel lacks.
+
+# %%
+product = cn * pnr
+in_cell = np.unravel_index(np.argmax(product), dims)
+in_background = np.unravel_index(np.argmin(np.abs(product - np.median(product))), dims)
+plots.pixel_anatomy(images[::step], gSig, in_cell, in_background, opts.data["fr"] / step)
 
 # %% [markdown]
 # ## First guess
@@ -117,6 +137,18 @@ plots.corr_pnr_figure(cn, pnr, 0.8, 10, seeds, truth=s.truth, radius=2 * gSig)
 
 # %%
 plots.histograms(cn, pnr, 0.8, 10)
+
+# %% [markdown]
+# ## Too low, too high
+#
+# The same two images under three pairs of thresholds. Too low: seeds in the noise and along vessels. Too
+# high: clear cells without a seed. Between the two there is room, so don't agonise over the second decimal.
+#
+# *Look for* a cell that has a seed in the middle picture and none on the right: you can't get it back later.
+
+# %% tags=["report"]
+choices = {"too low": (0.3, 3), "first guess": (0.8, 10), "too high": (0.95, 25)}
+plots.thresholds_pair(cn, pnr, gSig, choices, truth=s.truth)
 
 # %% [markdown]
 # ## Write the choice into the parameters
@@ -174,18 +206,26 @@ print({key: opts.init[key] for key in ("gSig", "gSiz", "min_corr", "min_pnr")})
 cm.utils.visualization.nb_inspect_correlation_pnr(cn, pnr)
 
 # %% [markdown]
-# ## Too wide a filter
+# ## A wrong width
 #
 # What happens when `gSig` is too large? With 6, twice the first value, the kernel spans several cells.
 # Neighbours melt into one spot, seeds come to lie between cells, and cells beside a bright one get none.
 # (If your cells are wider than the demo's, 6 may be just right: compare the spots with what you saw in the
-# movie.)
+# movie.) And when it is too small? With 2, less of the noise is averaged away: both numbers fall everywhere,
+# and cells that passed the same thresholds before no longer do.
+#
+# *Bad, both:* compare the spots with the same places in the figures above.
 
 # %%
 cn_wide, pnr_wide = cm.summary_images.correlation_pnr(images[::step], gSig=6, swap_dim=False)
 seeds_wide = sliders.seed_pixels(cn_wide, pnr_wide, 6, 0.8, 10)
-print(f"seeds: {len(seeds)} with gSig {gSig}, {len(seeds_wide)} with gSig 6")
 plots.corr_pnr_figure(cn_wide, pnr_wide, 0.8, 10, seeds_wide, truth=s.truth, radius=2 * gSig)
+
+# %%
+cn_narrow, pnr_narrow = cm.summary_images.correlation_pnr(images[::step], gSig=2, swap_dim=False)
+seeds_narrow = sliders.seed_pixels(cn_narrow, pnr_narrow, 2, 0.8, 10)
+print(f"seeds: {len(seeds)} with gSig {gSig}, {len(seeds_wide)} with 6, {len(seeds_narrow)} with 2")
+plots.corr_pnr_figure(cn_narrow, pnr_narrow, 0.8, 10, seeds_narrow, truth=s.truth, radius=2 * gSig)
 
 # %% [markdown]
 # ## Score the choices
@@ -200,7 +240,8 @@ if width != gSig:  # the sliders chose another width
     cn, pnr = cm.summary_images.correlation_pnr(images[::step], gSig=width, swap_dim=False)
 chosen = (cn, pnr, width, opts.init["min_corr"], opts.init["min_pnr"])
 choices = {"first guess": (cn, pnr, width, 0.8, 10), "chosen": chosen}
-for label, choice in {**choices, "too wide": (cn_wide, pnr_wide, 6, 0.8, 10)}.items():
+wrong = {"too wide": (cn_wide, pnr_wide, 6, 0.8, 10), "too narrow": (cn_narrow, pnr_narrow, 2, 0.8, 10)}
+for label, choice in {**choices, **wrong}.items():
     seeds = sliders.seed_pixels(*choice)
     line = "{:>12}: gSig {}, min_corr {:.2f}, min_pnr {:g}".format(label, *choice[2:])
     score = f"; {scoring.score_seeds(seeds, s.truth, radius=2 * width)}" if s.truth else ""
@@ -223,24 +264,58 @@ with replacing(s.path("summary_images.npz")) as temporary:
 s.record("summary_images", images=s.path("summary_images.npz"), seeds=len(seeds))
 
 # %% [markdown]
-# ## Exercise
+# ## Exercises
 #
-# How many pixels pass both thresholds of the chosen values? Set `my_count`.
+# ### Exercise 3.1: what is left?
 #
-# *Hint:* `(cn >= 0.8)` is an image of True and False; `&` joins two of them, and `np.sum` counts the True.
-
+# How many pixels pass both thresholds of the chosen values, `min_corr` *and* `min_pnr`? Set `my_count`.
+#
+# <details><summary>Hint</summary>
+#
+# `cn >= chosen[3]` is an image of True and False; `chosen[3]` is the threshold of the correlation,
+# `chosen[4]` that of the peak-to-noise ratio. `&` joins two such images, and `np.sum` counts the True.
+#
+# </details>
 
 # %%
-def is_right(count):
-    return count == np.count_nonzero((cn >= chosen[3]) & (pnr >= chosen[4]))
-
-
-my_count = None  # your answer
-print("Fill in my_count and run this cell again." if my_count is None else f"right: {is_right(my_count)}")
+my_count = None  # your answer, a number of pixels
+exercises.count_passing(my_count, cn, pnr, *chosen[3:])
 
 # %% tags=["solution"]
-# chosen[3] is min_corr, chosen[4] is min_pnr.
-print("The solution is right:", is_right(np.sum((cn >= chosen[3]) & (pnr >= chosen[4]))))
+# Both have to hold, pixel by pixel, hence & and not |.
+my_count = np.sum((cn >= chosen[3]) & (pnr >= chosen[4]))
+exercises.count_passing(my_count, cn, pnr, *chosen[3:])
+
+# %% [markdown]
+# ### Exercise 3.2 (open): thresholds of your own
+#
+# Choose thresholds that reach more cells than the first guess, without letting in many false seeds. Use the
+# sliders above, then write your values here.
+#
+# <details><summary>Hint</summary>
+#
+# Missed cells are those whose pixels fail a threshold. Which of the two? Point at some of them in the tuner
+# and read their values. Lower that threshold first, and stop when false seeds come in.
+#
+# </details>
+
+# %%
+my_thresholds = None  # your answer, (min_corr, min_pnr)
+first_guess = sliders.seed_pixels(cn, pnr, width, 0.8, 10)
+mine = sliders.seed_pixels(cn, pnr, width, *my_thresholds) if my_thresholds else None
+exercises.thresholds(my_thresholds, mine, first_guess, s.truth, radius=2 * width)
+
+# %% tags=["solution"]
+# Lower on both sides, and not by much: below a peak-to-noise ratio of 8 false seeds come in.
+my_thresholds = (0.7, 8)
+first_guess = sliders.seed_pixels(cn, pnr, width, 0.8, 10)
+mine = sliders.seed_pixels(cn, pnr, width, *my_thresholds)
+exercises.thresholds(my_thresholds, mine, first_guess, s.truth, radius=2 * width)
+
+# %% [markdown] tags=["instructor"]
+# > **Instructor.** Collect the pairs of values on the board, and ask who found the most cells with the fewest
+# > false seeds. The values will differ widely, and the lists of cells hardly: that is the point. On their own
+# > movies people see no hits and misses; let two neighbours judge each other's seeds.
 
 # %% [markdown]
 # ## Recap
@@ -253,9 +328,18 @@ print("The solution is right:", is_right(np.sum((cn >= chosen[3]) & (pnr >= chos
 # ## When it goes wrong
 #
 # - *No seeds at all:* the message on top of the figure gives the largest values; set the thresholds below
-#   them.
+#   them. (In lesson 4 the same is said as "Expected pixels with correlation >= ... and PNR >= ...".)
 # - *Both images are bright along vessels or edges:* motion is left. Go back to lesson 2.
 # - *A bright frame around the image:* the border has no data of its own; see `border_nan` in lesson 2.
 # - *Seeds everywhere:* `gSig` is smaller than your cells, or the thresholds are too low.
+# - *"Expected what the step 'motion' leaves in ...":* lesson 2 hasn't run on this movie. Say yes to running
+#   it now, or open it.
+#
+# ## Read on
+#
+# - Where the two images come from, and why seeds are where both are high: Zhou et al. 2018, *eLife*,
+#   [10.7554/eLife.28728](https://doi.org/10.7554/eLife.28728), its section on initialisation.
+# - Another way to look for seeds, with several tests one after the other: Lu et al. 2018, *Cell Reports*,
+#   [10.1016/j.celrep.2018.05.062](https://doi.org/10.1016/j.celrep.2018.05.062).
 #
 # Next: **4 CNMF-E**.

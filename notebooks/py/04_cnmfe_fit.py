@@ -4,8 +4,8 @@
 # **You will learn** what CNMF-E does, why one-photon data needs its ring model of the background, what each
 # parameter means, and how to look at what came out.
 #
-# **Time:** about 40 minutes. **You need:** what lessons 2 and 3 left in the results folder;
-# if it is not there, this lesson offers to make it.
+# **Time:** about 45 minutes. **You need:** to know what a seed is (lesson 3), and what lessons 2 and 3 left
+# in the results folder; if it is not there, this lesson offers to make it.
 
 # %% tags=["parameters"]
 movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie
@@ -66,7 +66,7 @@ import time
 import numpy as np
 from IPython.display import display
 
-from workshop_utils import players, plots, scoring, session
+from workshop_utils import challenge, exercises, players, plots, scoring, session
 from workshop_utils.engine import cm, cnmf
 
 # %%
@@ -102,8 +102,12 @@ print(f"{T} frames of {dims[0]} x {dims[1]} pixels; gSig {gSig}")
 # microendoscopic) uses that the background is *smooth*: what it does at a pixel can be predicted from the
 # pixels on a **ring** around it, wide enough that no cell lies on both.
 #
+# Think of a lamp behind a curtain: you can't see it at one spot, but you know how bright the curtain would be
+# there from the curtain around it. Whatever is brighter than that is the lamp.
+#
 # The figure below was made from your movie: a pixel inside a cell, its ring, what the ring predicts for the
-# pixel, and what is left. *Good:* slow swings vanish, and the cell's transients remain.
+# pixel, and what is left. *Good:* slow swings vanish, and the cell's transients remain. *Bad:* the ring
+# predicts the transients too (it touches the cell, or its neighbour fires together with it).
 
 # %%
 center = np.unravel_index(np.argmax(cn * pnr), dims)
@@ -139,7 +143,9 @@ plots.ring_figure(images, center, radius, fr=fr)
 # | `border_pix` | lesson 2 | pixels at the edge to leave out |
 #
 # Rules of thumb: a patch is **at least three to four cells wide**, and the overlap **at least one cell**,
-# so that each cell is whole in some patch.
+# so that each cell is whole in some patch. Most values in the table never change. The ones to think about
+# for your own movie are `gSig`, `min_corr`, `min_pnr`, `rf`, `stride` and, with many neighbours, `merge_thr`
+# and `ring_size_factor`.
 
 # %%
 initialisation = {
@@ -194,7 +200,8 @@ axes = cm.utils.visualization.view_quilt(cn, patch_stride, patch_overlap, **limi
 # %% [markdown]
 # ## Fit
 #
-# Start the workers, make the model, and fit. This takes the longest of all steps.
+# Start the workers, make the model, and fit. This takes the longest of all steps: on the demo some seconds,
+# on an hour of recording as long as a coffee.
 
 # %%
 if "dview" in globals():  # this cell was run before
@@ -206,7 +213,7 @@ started = time.perf_counter()
 cnm = cnmf.CNMF(n_processes=n_processes, dview=dview, params=opts)
 cnm.fit(images)
 seconds = time.perf_counter() - started
-print(f"{cnm.estimates.A.shape[1]} components in {seconds:.1f} s")
+print(f"{cnm.estimates.A.shape[1]} components found in {seconds:.1f} s")
 
 # %% [markdown]
 # ## What came out
@@ -227,8 +234,11 @@ for name in ("A", "C", "S", "YrA", "W", "b0"):
 plots.traces(estimates.C, estimates.C + estimates.YrA, fr)
 
 # %% [markdown]
-# One trace in full. Deconvolution looks for the spikes whose decaying calcium fits the raw trace within its
-# noise. *Good:* spikes where the trace jumps, and none in its noise.
+# **What deconvolution does**, on one trace. The dye lets go of calcium slowly, so a spike leaves a jump and a
+# decay. Deconvolution looks for the spikes whose decaying calcium fits the raw trace within its noise, and
+# no better: what fits the noise isn't signal. *Good:* spikes where the trace jumps, and none in its noise.
+# *Bad:* spikes all along the trace, or decays that are far too long (the frame rate is wrong). Mind the
+# units: the height of a spike is brightness, not a number of action potentials.
 
 # %%
 if len(estimates.C):
@@ -266,11 +276,51 @@ players.play(list(pieces.values()), fr=fr, titles=list(pieces))
 # %% tags=["report"]
 plots.contours(estimates.A, cn)
 
+# %% [markdown]
+# **How patches were stitched.** A cell in the overlap of two patches is found in both. Where two components
+# cover the same pixels and rise and fall together, they are one cell: they are merged (`merge_thr`), or one
+# of them is dropped (`del_duplicates`). *Look for:* the cell that one patch sees only in part. With an
+# overlap narrower than a cell, neither patch would see it whole.
+
+# %%
+plots.stitching_figure(estimates.A, cn, rf, stride)
+
+# %% [markdown]
+# ## The score
+#
+# On a simulated movie the answer is known, and a fit gets three marks:
+#
+# - *precision*: the share of the components that are cells. Invented ones lower it;
+# - *recall*: the share of the cells that were found, out of those that could be found at all (a cell far
+#   below the focus can't, and isn't asked for). Missed ones lower it;
+# - *trace correlation*: how much a found cell's trace looks like the true one, 1 for exactly.
+#
+# **F1** is one number for precision and recall together, and is high only if both are.
+
 # %%
 if s.truth:
-    print(scoring.score(estimates.A, estimates.C, s.truth))
+    print(scoring.explain(estimates.A, estimates.C, s.truth))
 else:
     print("No answer key for this movie: judge by the contours, the traces and the residual.")
+
+# %% tags=["report"]
+if s.truth:
+    display(plots.score_map(cn, estimates.A, s.truth))
+
+# %% [markdown]
+# ## Patches too small
+#
+# What if patches are hardly larger than a cell? Then few cells are whole in a patch, the ring has no room,
+# and there is too little around a cell to tell it from the background. The same fit again, with `rf` 8 and
+# `stride` 4; the parameters above stay as they were.
+#
+# *Bad, on the right:* cells in pieces, cells missing, outlines with straight edges.
+
+# %% tags=["report"]
+small = challenge.refit(images, opts, dview=dview, rf=8, stride=4)
+display(plots.fits_pair({f"rf {rf}": estimates, "rf 8": small}, cn, truth=s.truth))
+if s.truth:
+    print("rf 8:", scoring.score(small.A, small.C, s.truth))
 
 # %% [markdown]
 # ## Save
@@ -282,27 +332,63 @@ estimates.Cn = cn
 s.forget("model")  # of an earlier run, until this one is saved
 cnm.save(str(s.path("cnmfe.hdf5")))
 s.record("model", file=s.path("cnmfe.hdf5"), components=int(estimates.A.shape[1]), fit_seconds=seconds)
-cm.stop_server(dview=dview)
 
 # %% [markdown]
-# ## Exercise
+# ## Exercises
+#
+# ### Exercise 4.1: how wide a patch?
 #
 # Which `rf` gives patches that are at least five cells wide, and no wider than needed? Set `my_rf`.
 #
-# *Hint:* a patch is `2 * rf + 1` pixels wide; a cell is `cell` pixels wide.
-
+# <details><summary>Hint</summary>
+#
+# A patch is `2 * rf + 1` pixels wide, and a cell is `cell` pixels wide. Half a pixel doesn't exist: round up.
+#
+# </details>
 
 # %%
-def is_right(half_width):
-    return 2 * half_width + 1 >= 5 * cell > 2 * (half_width - 1) + 1
-
-
-my_rf = None  # your answer
-print("Fill in my_rf and run this cell again." if my_rf is None else f"right: {is_right(my_rf)}")
+my_rf = None  # your answer, in pixels
+exercises.patch_half_width(my_rf, cell)
 
 # %% tags=["solution"]
-# 2 * rf + 1 >= 5 * cell, so rf >= (5 * cell - 1) / 2, and half a pixel is rounded up.
-print("The solution is right:", is_right(int(np.ceil((5 * cell - 1) / 2))))
+# 2 * rf + 1 >= 5 * cell, so rf >= (5 * cell - 1) / 2, rounded up.
+my_rf = int(np.ceil((5 * cell - 1) / 2))
+exercises.patch_half_width(my_rf, cell)
+
+# %% [markdown]
+# ### Exercise 4.2 (open): turn one knob
+#
+# Change *one* parameter of the table, and predict first: more components or fewer? Better traces or worse?
+# Then run it. A knob that you have turned once on a movie whose answer you know is one that you will dare to
+# turn on your own.
+#
+# <details><summary>Hint</summary>
+#
+# Good ones to try: `ring_size_factor` 1.1 or 2, `merge_thr` 0.4 or 0.9, `min_pnr` 6 or 20, `tsub` 1,
+# `gSig` (2, 2). Write them as in `{"min_pnr": 6}`.
+#
+# </details>
+
+# %%
+my_change = None  # your answer, such as {"merge_thr": 0.4}
+changed = challenge.refit(images, opts, dview=dview, **my_change) if my_change else None
+exercises.one_change(my_change, estimates, changed, s.truth)
+
+# %% tags=["solution"]
+my_change = {"min_pnr": 8}  # lower: dim cells get a seed, too
+changed = challenge.refit(images, opts, dview=dview, **my_change)
+exercises.one_change(my_change, estimates, changed, s.truth)
+
+# %% [markdown] tags=["instructor"]
+# > **Instructor.** Let everyone say the prediction aloud before running: the surprise is the lesson. Share
+# > the knobs out among the tables, and write direction and score on the board. Expect the question why a
+# > "worse" parameter finds *more* components: pieces of one cell count twice.
+
+# %% [markdown]
+# ## Close the workers
+
+# %%
+cm.stop_server(dview=dview)
 
 # %% [markdown]
 # ## Recap
@@ -314,11 +400,27 @@ print("The solution is right:", is_right(int(np.ceil((5 * cell - 1) / 2))))
 #
 # ## When it goes wrong
 #
-# - *No components:* no pixel passes both thresholds. Go back to lesson 3 and lower them.
+# - *"Expected pixels with correlation >= ... and PNR >= ...", and no components:* no pixel passes both
+#   thresholds. Go back to lesson 3 and lower them. (The numbers are those after averaging: `tsub` lowers
+#   the noise.)
 # - *Hundreds of components along vessels:* motion is left (lesson 2), or thresholds are too low (lesson 3).
 # - *One cell in several pieces:* `gSig` is too small, or `merge_thr` too high.
 # - *Neighbours melted into one:* `gSig` is too large, or `merge_thr` too low.
 # - *Cells in the background picture:* the ring touches the cell; raise `ring_size_factor`.
+# - *"Expected patches with rf of at least 1 px":* `stride` is not below `2 * rf`, so patches would not move
+#   on.
+# - *"Expected a parameter of 'init'"* and a suggestion: a name is misspelt, or stands in another group.
 # - *Memory runs out:* a smaller `rf`, or `ssub = 2`.
+#
+# ## Read on
+#
+# - CNMF: Pnevmatikakis et al. 2016, *Neuron*,
+#   [10.1016/j.neuron.2015.11.037](https://doi.org/10.1016/j.neuron.2015.11.037).
+# - CNMF-E and its ring: Zhou et al. 2018, *eLife*,
+#   [10.7554/eLife.28728](https://doi.org/10.7554/eLife.28728).
+# - Deconvolution with OASIS: Friedrich et al. 2017, *PLoS Computational Biology*,
+#   [10.1371/journal.pcbi.1005423](https://doi.org/10.1371/journal.pcbi.1005423).
+# - The same ring model while the animal still runs: Friedrich et al. 2021, *PLoS Computational Biology*,
+#   [10.1371/journal.pcbi.1008565](https://doi.org/10.1371/journal.pcbi.1008565).
 #
 # Next: **5 evaluation**.

@@ -4,8 +4,9 @@
 # **You will learn** why some components aren't cells, which two numbers tell them apart, and how to set the
 # thresholds on them by looking at what you win and lose.
 #
-# **Time:** about 30 minutes. **You need:** the model from lesson 4 in the results folder;
-# if it is not there, this lesson offers to make it.
+# **Time:** about 40 minutes, 20 of them for the challenge at the end. **You need:** to know what a footprint
+# and a trace are (lesson 4), and the model that lesson 4 left in the results folder; if it is not there, this
+# lesson offers to make it.
 
 # %% tags=["parameters"]
 movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie
@@ -58,7 +59,7 @@ for name in ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"
 import numpy as np
 from IPython.display import display
 
-from workshop_utils import browser, plots, scoring, session, sliders
+from workshop_utils import browser, challenge, exercises, plots, scoring, session, sliders
 from workshop_utils.engine import cm, load_CNMF
 from workshop_utils.files import human_bytes
 
@@ -198,7 +199,7 @@ plots.traces(estimates.C[kept], (estimates.C + estimates.YrA)[kept], fr, spikes=
 if s.truth:
     scores = {"all components": scoring.score(estimates.A, estimates.C, s.truth)}
     scores["accepted"] = scoring.score(estimates.A[:, kept], estimates.C[kept], s.truth)
-    print("\n".join(f"{label}: {score}" for label, score in scores.items()))
+    print(scoring.explain(estimates.A[:, kept], estimates.C[kept], s.truth))
 else:
     print("No answer key for this movie: go through the components by eye.")
 
@@ -229,27 +230,80 @@ keys = ("precision", "recall", "f1", "trace_r_median")
 truth = {key: float(getattr(scores["accepted"], key)) for key in keys} if s.truth else {}
 s.record("evaluation", total=accepted + rejected, accepted=accepted, rejected=rejected, **quality, **truth)
 print("parameters kept in", s.save_params(opts))
-cm.stop_server(dview=dview)
 
 # %% [markdown]
-# ## Exercise
+# ## Exercises
 #
-# How many components would be accepted by SNR alone, with a threshold of 5? Set `my_count`.
+# ### Exercise 5.1: by SNR alone
 #
-# *Hint:* `estimates.SNR_comp` has one number for each component.
-
+# How many components have an SNR above 5? Set `my_count`.
+#
+# <details><summary>Hint</summary>
+#
+# `estimates.SNR_comp` has one number for each component. A comparison gives True or False for each, and True
+# counts as 1.
+#
+# </details>
 
 # %%
-def is_right(count):
-    return count == np.count_nonzero(estimates.SNR_comp > 5)
-
-
-my_count = None  # your answer
-print("Fill in my_count and run this cell again." if my_count is None else f"right: {is_right(my_count)}")
+my_count = None  # your answer, a number of components
+exercises.count_above(my_count, estimates.SNR_comp, 5)
 
 # %% tags=["solution"]
 # Each comparison is True or False, and True counts as 1.
-print("The solution is right:", is_right(np.sum(estimates.SNR_comp > 5)))
+my_count = np.sum(estimates.SNR_comp > 5)
+exercises.count_above(my_count, estimates.SNR_comp, 5)
+
+# %% [markdown]
+# ### Exercise 5.2 (open): beat the lesson
+#
+# Now everything together. The board starts with the score of the values that the lessons chose. Each attempt
+# takes the corrected movie through seeds, fit and evaluation anew, with your values in place of ours, and
+# adds a line. Nothing that was saved is touched. Can you get a higher F1? And say why it worked: a better
+# score for no reason will not help you on the next movie.
+#
+# <details><summary>Hint</summary>
+#
+# Look at what was missed in the map of lesson 4. Dim cells need lower thresholds for seeds (`min_pnr`,
+# `min_corr`); then false ones come along, and `min_SNR` and `rval_thr` have to throw them out. Any
+# parameter of lessons 3 to 5 may be named: `gSig`, `min_corr`, `min_pnr`, `merge_thr`, `ring_size_factor`,
+# `rf`, `tsub`, `min_SNR`, `rval_thr`.
+#
+# </details>
+
+# %%
+board = challenge.start(s, images, opts, estimates, dview=dview)
+my_values = None  # your answer, such as dict(min_corr=0.8, min_pnr=10)
+if my_values:
+    board.attempt("mine", **my_values)
+display(board)
+exercises.beat(my_values, board)
+
+# %% tags=["solution"]
+# No averaging of frames while cells are sought: slower, but nearby cells that fire one after the other
+# stay apart.
+my_values = dict(tsub=1)
+board.attempt("every frame", **my_values)
+display(board)
+exercises.beat(my_values, board)
+
+# %% [markdown]
+# What the best attempt found, missed and invented:
+
+# %%
+board.figure(estimates.Cn)
+
+# %% [markdown] tags=["instructor"]
+# > **Instructor.** This is the part that people remember. Give 15 minutes, then let the best three say what
+# > they changed and why. Boards are kept in `challenge.json` in the results folder. For a fair finish set
+# > `movie = "demo_hard"` in lessons 2 to 5: what won on the easy movie rarely wins there, and that is the
+# > conversation to have.
+
+# %% [markdown]
+# ## Close the workers
+
+# %%
+cm.stop_server(dview=dview)
 
 # %% [markdown]
 # ## Recap
@@ -266,6 +320,18 @@ print("The solution is right:", is_right(np.sum(estimates.SNR_comp > 5)))
 #   look.
 # - *SNR is infinite:* an event so clear that its chance is below what a computer can write. It counts as
 #   accepted.
-# - *A file for a neural network is missing:* `use_cnn` is True; set it to False.
+# - *"have a footprint or a mean image without contrast; their r is set to -1":* those components are flat;
+#   they are judged by SNR alone.
+# - *"Expected use_cnn to be False"*, or a file for a neural network is missing: set `use_cnn` to False.
+# - *"Expected components that have been evaluated":* run the cell with `evaluate_components` first.
+#
+# ## Read on
+#
+# - How components are judged: Giovannucci et al. 2019, *eLife*,
+#   [10.7554/eLife.38173](https://doi.org/10.7554/eLife.38173), its section on quality of components.
+# - The same cells on the next day: Sheintuch et al. 2017, *Cell Reports*,
+#   [10.1016/j.celrep.2017.10.013](https://doi.org/10.1016/j.celrep.2017.10.013).
+# - Another pipeline with tests against a known truth: Dong et al. 2022, *eLife*,
+#   [10.7554/eLife.70661](https://doi.org/10.7554/eLife.70661).
 #
 # Next: **6 save and load**.

@@ -4,8 +4,8 @@
 # **You will learn** to save the results so that CaImAn and other programs can read them, to load them and
 # carry on, and to leave the machine clean.
 #
-# **Time:** about 20 minutes. **You need:** the evaluated model from lesson 5 in the results
-# folder; if it is not there, this lesson offers to make it.
+# **Time:** about 25 minutes. **You need:** to know what `estimates` holds (lesson 4), and the evaluated model
+# that lesson 5 left in the results folder; if it is not there, this lesson offers to make it.
 
 # %% tags=["parameters"]
 movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie
@@ -63,7 +63,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workshop_utils import export, logs, plots, session
+from workshop_utils import exercises, export, logs, plots, session
 from workshop_utils.engine import cm, load_CNMF
 from workshop_utils.files import human_bytes
 
@@ -159,6 +159,75 @@ for name, file in files.items():
 s.record("export", file=target, folder=folder, components=len(keep))
 
 # %% [markdown]
+# ## Exercises
+#
+# ### Exercise 6.1: when was it brightest?
+#
+# Read `traces.csv` back. When, in seconds, does the first exported component have its highest value? Set
+# `my_time`.
+#
+# <details><summary>Hint</summary>
+#
+# `table = np.loadtxt(folder / "traces.csv", delimiter=",", skiprows=1)` reads it; column 0 is the time in
+# seconds, column 1 the first component. `np.argmax` gives the row of the highest value.
+#
+# </details>
+
+# %%
+first = estimates.C[keep[0]] if len(keep) else []
+my_time = None  # your answer, in seconds
+exercises.time_of_peak(my_time, first, fr)
+
+# %% tags=["solution"]
+# Column 0 is the time, column 1 the first component; without components there is nothing to look for.
+table = np.loadtxt(folder / "traces.csv", delimiter=",", skiprows=1, ndmin=2)
+my_time = table[np.argmax(table[:, 1]), 0] if len(keep) else None
+exercises.time_of_peak(my_time, first, fr)
+
+# %% [markdown]
+# ### Exercise 6.2 (open): how active is each cell?
+#
+# Make a table of your own: a CSV file with one row for each exported component, and how many events it had a
+# minute. What an *event* is you decide, and you have to say it in your methods section: every spike above
+# zero? Only large ones? Neighbouring frames together?
+#
+# <details><summary>Hint</summary>
+#
+# `estimates.S[keep]` has one row for each exported component and one column for each frame. A comparison
+# such as `> 0.2 * row.max()` gives True where the row is high, and `T / fr / 60` is the length in minutes.
+# Write it with `np.savetxt(file, table, delimiter=",", header="component,events_per_minute", comments="")`.
+#
+# </details>
+
+# %%
+my_file = None  # your answer, such as folder / "events.csv"
+exercises.event_table(my_file, len(keep), T / fr)
+
+# %% tags=["solution"]
+# An event: a spike of at least a fifth of the component's largest one; neighbouring frames count once.
+large = estimates.S[keep] > 0.2 * estimates.S[keep].max(axis=1, keepdims=True, initial=0)
+starts = np.diff(large.astype(int), axis=1, prepend=0) == 1
+rates = starts.sum(axis=1) / (T / fr / 60)
+my_file = folder / "events.csv"
+header = "component,events_per_minute"
+np.savetxt(my_file, np.column_stack([keep, rates]), "%g", ",", header=header, comments="")
+exercises.event_table(my_file, len(keep), T / fr)
+
+# %% [markdown] tags=["instructor"]
+# > **Instructor.** Compare the rates of two tables for the same cell: factors of three are normal, and both
+# > are right by their own definition. That is why the definition belongs into the methods section.
+
+# %% [markdown]
+# ## The whole way, once more
+#
+# The picture that lesson 1 began with, now made of what you have computed. It is a good first figure for a
+# talk: `figure = plots.pipeline_figure(...)`, then `figure.savefig("pipeline.png", dpi=300)`.
+
+# %% tags=["report"]
+raw, kept = cm.load(str(s.movie), fr=fr), estimates.idx_components
+plots.pipeline_figure(raw, images, estimates.Cn, None, estimates.A, estimates.C, fr, kept)
+
+# %% [markdown]
 # ## Where to next
 #
 # **The same code with CaImAn.** On a lab machine install CaImAn with conda (`environment.yml` in the
@@ -205,29 +274,6 @@ if delete_working_files:
 print(f"{human_bytes(freed)} {'deleted' if delete_working_files else 'could be deleted'}")
 
 # %% [markdown]
-# ## Exercise
-#
-# Read `traces.csv` back. When, in seconds, does the first exported component have its highest value? Set
-# `my_time`.
-#
-# *Hint:* `table = np.loadtxt(folder / "traces.csv", delimiter=",", skiprows=1)`; column 0 is time.
-
-
-# %%
-def is_right(seconds):
-    first = estimates.C[keep[:1]]
-    return bool(np.isclose(seconds, np.argmax(first) / fr)) if first.size else True
-
-
-my_time = None  # your answer
-print("Fill in my_time and run this cell again." if my_time is None else f"right: {is_right(my_time)}")
-
-# %% tags=["solution"]
-# Column 0 is the time, column 1 the first component; without components there is nothing to look for.
-table = np.loadtxt(folder / "traces.csv", delimiter=",", skiprows=1, ndmin=2)
-print("The solution is right:", is_right(table[np.argmax(table[:, -1 if table.shape[1] < 2 else 1]), 0]))
-
-# %% [markdown]
 # ## Recap
 #
 # - One HDF5 file holds everything, in CaImAn's layout. Give a full path.
@@ -239,8 +285,21 @@ print("The solution is right:", is_right(table[np.argmax(table[:, -1 if table.sh
 #
 # - *The saved file has disappeared:* it was given a bare name and went to CaImAn's temporary folder. Give a
 #   full path.
+# - *"Expected a folder to save ... in":* folders are not made for you when you save. Make it first, with
+#   `Path(...).mkdir()`.
+# - *"Expected a file name that ends with .hdf5 or .h5":* the ending decides the format.
+# - *"Expected a saved model at ..."*: the file is another kind of HDF5 file, or a copy that was cut off.
 # - *The movie has to be given anew after loading:* the file holds results, not the movie; open the memory
 #   map as above.
+# - *"Expected pynwb, to write NWB files":* `pip install pynwb`.
 # - *A file can't be deleted:* some notebook still has it open. Restart that kernel.
 #
-# That was the last lesson.
+# ## Read on
+#
+# - NWB, the format for archives: Rübel et al. 2022, *eLife*,
+#   [10.7554/eLife.78362](https://doi.org/10.7554/eLife.78362).
+# - What people do with it: Ziv et al. 2013, *Nature Neuroscience*,
+#   [10.1038/nn.3329](https://doi.org/10.1038/nn.3329), followed the same cells for weeks.
+#
+# That was the last lesson of the afternoon. **7 your own data** is for the day after: how to find
+# parameters for a recording that nobody chose values for.
