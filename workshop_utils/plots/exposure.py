@@ -21,7 +21,7 @@ from workshop_utils.plots.movies import check_movie
 
 __all__ = ["exposure_figure"]
 
-_MOST_FRAMES = 600
+_MOST_FRAMES, _MOST_VALUES = 600, 20_000_000
 _BITS = (8, 10, 12, 14, 16)
 #: Share of the pixel values that are cut off in the movie that is too bright on purpose.
 _CLIPPED = 0.03
@@ -118,8 +118,9 @@ def exposure_figure(movie: Any) -> LessonFigure:
         A row for the movie and one for a copy whose light was raised until 3 % of the values are cut off: a
         frame, how often each value occurs with the shares at both ends of the scale, and one pixel over time.
     """
-    n_frames = check_movie(movie)[0]
-    step = -(-n_frames // _MOST_FRAMES)
+    n_frames, n_rows, n_cols = check_movie(movie)
+    most = min(_MOST_FRAMES, max(_MOST_VALUES // (n_rows * n_cols), 1))
+    step = -(-n_frames // most)
     dtype = getattr(movie, "dtype", np.float32)
     frames = np.asarray(movie[::step], dtype=np.float32)
     finite = frames[np.isfinite(frames)]

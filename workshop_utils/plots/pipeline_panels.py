@@ -108,11 +108,13 @@ def _outlines(parts: Parts) -> list[dict[str, Any]]:
 def _draw_footprints(ax: Axes, parts: Parts, fr: float | None) -> str:
     if parts.A is None:
         return ""
-    total = np.asarray((parts.A / np.maximum(_column_tops(parts.A), 1e-12)).sum(axis=1)).ravel()
-    image = total.reshape(parts.raw.shape, order="F") if total.size else np.zeros(parts.raw.shape)
+    image = np.asarray(parts.A @ (1 / np.maximum(_column_tops(parts.A), 1e-12)).ravel(), dtype=np.float64)
+    image = image.reshape(parts.raw.shape, order="F")
     show_image(ax, image, clim=limits(image, 1, 99.8) if image.any() else (0, 1), cmap="magma")
-    for k, number in zip(_examples(parts), "abcdefgh"):
-        row, col = _places(parts)[k]
+    chosen = _examples(parts)
+    places = _places(parts) if chosen else []
+    for k, number in zip(chosen, "abcdefgh"):
+        row, col = np.clip(places[k], 4, np.array(parts.raw.shape) - 5)
         ax.text(col, row, number, color="white", fontsize=9, ha="center", va="center", weight="bold",
                 bbox={"fc": "0.1", "ec": "none", "pad": 1, "alpha": 0.6})  # fmt: skip
     return f"{parts.A.shape[1]} footprints"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 from matplotlib.axes import Axes
 
 from cnmf_engine.errors import ParameterError, explain
@@ -86,13 +87,13 @@ def _inside(shape: tuple[int, int], box: tuple[int, int, int, int]) -> np.ndarra
 
 def _seen(A: Any, shape: tuple[int, int], pair: _Pair) -> list[_Seen]:
     """Find the cells of which both patches see a part worth the name."""
-    squared = np.asarray(A.toarray() if hasattr(A, "toarray") else A, dtype=np.float64) ** 2
-    light = np.sqrt(squared)
-    first, second, both = (_inside(shape, box) for box in (*pair, pair.overlap))
+    light = sp.csr_array(A, dtype=np.float64)
+    squared = light.power(2)
+    masks = [_inside(shape, box) for box in (*pair, pair.overlap)]
     whole = np.maximum(light.sum(axis=0), 1e-12)
-    shares = [light[mask].sum(axis=0) / whole for mask in (first, second)]
-    norms = [np.sqrt(squared[mask].sum(axis=0)) for mask in (first, second)]
-    cosine = squared[both].sum(axis=0) / np.maximum(norms[0] * norms[1], 1e-12)
+    shares = [light[mask].sum(axis=0) / whole for mask in masks[:2]]
+    first, second, both = (np.asarray(squared[mask].sum(axis=0)) for mask in masks)
+    cosine = both / np.maximum(np.sqrt(first * second), 1e-12)
     worth = np.flatnonzero(np.minimum(*shares) > 0.3)
     return [_Seen(int(k), float(shares[0][k]), float(shares[1][k]), float(cosine[k])) for k in worth]
 
