@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from cnmf_engine.errors import ParameterError, explain
 from workshop_utils.plots.base import (
@@ -126,6 +127,27 @@ def _predict(target: np.ndarray, ring: np.ndarray) -> np.ndarray:
     return target.mean() + weights @ centred
 
 
+def _draw_ring(
+    picture: Axes, movie: Any, pixel: tuple[int, int], ring: tuple[np.ndarray, np.ndarray], radius: float
+) -> None:
+    """Draw a pixel and its ring on the mean image of their surroundings."""
+    rows, cols = ring
+    reach = int(2.2 * radius) + 2
+    area = (
+        slice(max(pixel[0] - reach, 0), pixel[0] + reach),
+        slice(max(pixel[1] - reach, 0), pixel[1] + reach),
+    )
+    step = max(movie.shape[0] // 300, 1)
+    show_image(picture, np.asarray(movie[::step][:, *area]).mean(axis=0), "Mean image", cmap="gray")
+    place = (pixel[1] - area[1].start, pixel[0] - area[0].start)
+    picture.scatter(cols - area[1].start, rows - area[0].start, s=9, c=COLORS["rejected"], label="ring")
+    picture.scatter(*place, s=36, c=COLORS["accepted"], marker="s", label="pixel")
+    arrow = {"arrowstyle": "<-", "color": "white", "lw": 1.5, "shrinkA": 0, "shrinkB": 2}
+    picture.annotate("", place, (place[0] - radius, place[1]), arrowprops=arrow)
+    picture.set_xlabel(f"{len(rows)} ring pixels, {radius:g} px away;\nthe mean image of the surroundings")
+    picture.legend(loc="upper left", facecolor="0.25", labelcolor="white", frameon=True, handletextpad=0.1)
+
+
 @styled
 def ring_figure(movie: Any, pixel: Sequence[int], radius: float, fr: float, most: int = 3000) -> LessonFigure:
     """
@@ -162,22 +184,7 @@ def ring_figure(movie: Any, pixel: Sequence[int], radius: float, fr: float, most
     grid = figure.add_gridspec(2, 3)
     picture, above = figure.add_subplot(grid[:, 0]), figure.add_subplot(grid[0, 1:])
     below = figure.add_subplot(grid[1, 1:], sharex=above)
-    reach = int(2.2 * radius) + 2
-    area = (
-        slice(max(pixel[0] - reach, 0), pixel[0] + reach),
-        slice(max(pixel[1] - reach, 0), pixel[1] + reach),
-    )
-    step = max(target.size // 300, 1)
-    show_image(
-        picture, np.asarray(movie[0 : target.size : step][:, *area]).mean(axis=0), "Mean image", cmap="gray"
-    )
-    place = (pixel[1] - area[1].start, pixel[0] - area[0].start)
-    picture.scatter(cols - area[1].start, rows - area[0].start, s=9, c=COLORS["rejected"], label="ring")
-    picture.scatter(*place, s=36, c=COLORS["accepted"], marker="s", label="pixel")
-    arrow = {"arrowstyle": "<-", "color": "white", "lw": 1.5, "shrinkA": 0, "shrinkB": 2}
-    picture.annotate("", place, (place[0] - radius, place[1]), arrowprops=arrow)
-    picture.set_xlabel(f"{len(rows)} ring pixels, {radius:g} px away;\nthe mean image of the surroundings")
-    picture.legend(loc="upper left", facecolor="0.25", labelcolor="white", frameon=True, handletextpad=0.1)
+    _draw_ring(picture, movie, pixel, (rows, cols), radius)
     time = seconds(target.size, fr)
     together, left_over = _correlation(target, predicted), _correlation(left, predicted)
     above.plot(time, target, color=COLORS["line"], lw=0.9, label="pixel")
