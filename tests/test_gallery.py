@@ -18,7 +18,7 @@ pytest.importorskip("myst_nb", reason="the gallery needs its extra")
 import bs4
 import nbformat
 
-from tools.gallery.building import external
+from tools.gallery.building import check_links, external
 from tools.gallery.checking import check
 from tools.gallery.executing import Executed, by_movie
 from tools.gallery.neutral import Neutral, machine_folders
@@ -150,6 +150,43 @@ def test_without_that_wish_a_player_leaves_the_strip_alone(monkeypatch):
     monkeypatch.delenv("WORKSHOP_SAVED_PAGE", raising=False)
     data, _ = players.play([np.zeros((4, 8, 8), np.float32)])._repr_mimebundle_()
     assert sorted(data) == ["image/png", "text/plain"]
+
+
+def test_a_panel_of_sliders_says_that_it_is_a_picture(monkeypatch):
+    from types import SimpleNamespace
+
+    from cnmf_engine.params import CNMFParams
+    from workshop_utils import sliders
+
+    monkeypatch.setenv("WORKSHOP_HEADLESS", "1")
+    A = np.random.default_rng(1).random((1200, 2))
+    fit = SimpleNamespace(A=A, dims=(30, 40), SNR_comp=np.array([2.0, 9.0]), r_values=np.array([0.2, 0.9]))
+    _, metadata = sliders.evaluation_explorer(fit, CNMFParams())._repr_mimebundle_()
+    assert "open the notebook to move the sliders" in metadata["image/png"]["caption"]
+
+
+@pytest.mark.parametrize("wish, leaves", [("1", ["page with a picture"]), ("0", ["picture"])])
+def test_the_component_browser_stays_alive_where_a_page_is_saved(monkeypatch, wish, leaves):
+    from types import SimpleNamespace
+
+    from cnmf_engine.visualization import showing
+    from workshop_utils.browser import component_browser
+
+    monkeypatch.setenv("WORKSHOP_HEADLESS", "1")
+    monkeypatch.setenv("WORKSHOP_SAVED_PAGE", wish)
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda figure: shown.append("picture"))
+    monkeypatch.setattr(
+        showing,
+        "show_or_return",
+        lambda page, alt, still: shown.append("page with a picture" if still() else ""),
+    )
+    A = np.zeros((1200, 1))
+    A[400:405] = 1
+    unknown = dict.fromkeys(("S", "YrA", "SNR_comp", "r_values", "idx_components", "idx_components_bad"))
+    fit = SimpleNamespace(A=A, C=np.ones((1, 50)), dims=(30, 40), **unknown)
+    component_browser(fit)._ipython_display_()
+    assert shown == leaves
 
 
 @pytest.mark.parametrize(
@@ -307,8 +344,7 @@ def test_documents_come_with_what_they_link_to(tmp_path):
     assert (tmp_path / "pages" / "environment.yml").is_file()
     assert (tmp_path / "pages" / "docs" / "images" / "i.png").is_file()
     text = (tmp_path / "pages" / "docs" / "instructor.md").read_text()
-    assert "- [01_seeing.ipynb](../notebooks/instructor/01_seeing.ipynb)" in text
-    assert (tmp_path / "pages" / "notebooks" / "instructor" / "01_seeing.ipynb").is_file()
+    assert '- <a href="../_static/download/instructor/01_seeing.ipynb" download>01_seeing.ipynb</a>' in text
 
 
 @pytest.fixture
@@ -356,3 +392,14 @@ def test_addresses_that_do_not_answer_are_named(tmp_path, elsewhere):
     assert lines[:2] == ["Expected addresses that answer.", "Found:"]
     assert sum(gone in line for line in lines) == 1 and sum(place in line for line in lines) == 1
     assert len(lines) == 4
+
+
+def test_lessons_and_documents_can_be_asked_for_their_addresses(tmp_path):
+    """All that `make links` does, but for the asking itself, which needs the internet."""
+    said = []
+    check_links(tmp_path, say=said.append, settings=("linkcheck_ignore=.*",))
+    listed = (tmp_path / "links" / "output.json").read_text(encoding="utf-8").splitlines()
+    found = [json.loads(line) for line in listed]
+    assert {entry["status"] for entry in found} <= {"ignored", "unchecked", "local"}
+    assert any("github.com/flatironinstitute/CaImAn" in entry["uri"] for entry in found)
+    assert said == [f"{len(found)} links, none broken"]

@@ -125,7 +125,7 @@ def sphinx(source: Path, target: Path, builder: str, settings: tuple[str, ...] =
     return printed
 
 
-def check_links(folder: Path, say: Callable[[str], None] = print) -> None:
+def check_links(folder: Path, say: Callable[[str], None] = print, settings: tuple[str, ...] = ()) -> None:
     """
     Ask every address outside the site that a lesson or document names whether it is still there.
 
@@ -135,6 +135,8 @@ def check_links(folder: Path, say: Callable[[str], None] = print) -> None:
         For working files.
     say : callable
         Gets the result in a line.
+    settings : tuple of str
+        For `sphinx`.
 
     Raises
     ------
@@ -154,7 +156,7 @@ def check_links(folder: Path, say: Callable[[str], None] = print) -> None:
     contents = "\n".join(["# Links", "", "```{toctree}", *entries, "```", ""])
     (pages / "index.md").write_text(contents, encoding="utf-8")
     # The README is a page here, not only a source of parts.
-    external(pages, folder / "links", ("exclude_patterns=notebooks/00_*,notebooks/instructor/*",), say)
+    external(pages, folder / "links", ("exclude_patterns=templates", *settings), say)
 
 
 def external(

@@ -185,7 +185,8 @@ class LessonOutputs:
             f'<figure class="shown viewer"><iframe src="{address}" title="{html.escape(title)}" '
             f'width="{width}" height="{height}" loading="lazy"></iframe>{still}'
             f'<figcaption>Try it: this works here, without Python. <a href="{address}">On a page of its own'
-            "</a></figcaption></figure>"
+            '</a> <span class="if-wide">It is wider than this screen: move it sideways.</span></figcaption>'
+            "</figure>"
         )
 
     def _write(self, content: bytes, suffix: str, folder: str = "lessons") -> Path:

@@ -23,6 +23,8 @@ _HERE = Path(__file__).resolve().parent / "sphinx"
 _DOCUMENTS = ("docs/lessons.md", "docs/instructor.md", "docs/parameters.md", "docs/benchmarks.md")
 _LAST = ("data/README.md", "CONTRIBUTING.md", "CHANGELOG.md")
 _LINK = re.compile(r"\]\(([^)#\s:]+)(?:#[^)\s]*)?\)")
+#: Notebooks that the site has to download but not as pages.
+_UNREAD = re.compile(r"\[([^\]]+)\]\(([^)#\s:]*?((?:instructor/|00_)[\w./]*\.ipynb))\)")
 _IMAGE = re.compile(r"!\[(?P<alt>[^\]]+)\]\((?P<path>[^)]+)\)")
 _THUMBNAIL = (640, 320)
 
@@ -71,15 +73,29 @@ def stage_texts(folder: Path, root: Path = ROOT) -> list[str]:
         text = (root / name).read_text(encoding="utf-8")
         if name == "docs/instructor.md":
             text += _instructor_list(root)
-        _write(folder / name, text)
-        for target in _LINK.findall(text):
-            linked = (root / name).parent.joinpath(target).resolve()
-            if linked.is_file() and linked.suffix != ".md" and linked.is_relative_to(root):
-                _copy(linked, folder / linked.relative_to(root))
+        for linked in _linked(text, root / name, root):
+            _copy(linked, folder / linked.relative_to(root))
+        _write(folder / name, _as_downloads(text, name))
     shutil.copy2(_HERE / "conf.py", folder / "conf.py")
     shutil.copytree(_HERE / "templates", folder / "templates")
     shutil.copytree(_HERE / "static", folder / "_static", dirs_exist_ok=True)
     return names
+
+
+def _linked(text: str, page: Path, root: Path) -> list[Path]:
+    """List the files of the repository that a page links to, other pages aside."""
+    found = [page.parent.joinpath(target).resolve() for target in _LINK.findall(text)]
+    return [
+        path
+        for path in found
+        if path.is_file() and path.suffix not in (".md", ".ipynb") and path.is_relative_to(root.resolve())
+    ]
+
+
+def _as_downloads(text: str, name: str) -> str:
+    """Link to the file of a notebook that has no page on the site."""
+    up = "../" * name.count("/")
+    return _UNREAD.sub(rf'<a href="{up}_static/download/\3" download>\1</a>', text)
 
 
 def lay_out(folder: Path, pages: list[LessonPage], root: Path = ROOT) -> None:
@@ -103,8 +119,8 @@ def lay_out(folder: Path, pages: list[LessonPage], root: Path = ROOT) -> None:
         nbformat.write(page.notebook, folder / "notebooks" / f"{page.name}.ipynb")
         _copy(page.lesson.source, static / "download" / page.lesson.source.name)
     together = sorted((root / "notebooks").glob("00_*.ipynb"))
-    for notebook in together:
-        _copy(notebook, static / "download" / notebook.name)
+    for notebook in [*together, *_instructors(root)]:
+        _copy(notebook, static / "download" / notebook.relative_to(root / "notebooks"))
     for component in set().union(*(page.bokeh for page in pages)):
         path = static / "bokeh" / f"{component}.min.js"
         path.parent.mkdir(exist_ok=True)
@@ -180,11 +196,15 @@ def _size(path: Path) -> tuple[int, int]:
 
 def _instructor_list(root: Path) -> str:
     """List the instructor's notebooks, which no lesson's page links to."""
-    found = sorted((root / "notebooks" / "instructor").glob("[0-9][0-9]_*.ipynb"))
+    found = _instructors(root)
     if not found:
         return ""
     lines = [f"- [{path.name}](../notebooks/instructor/{path.name})" for path in found]
     return "\n\n## The instructor's notebooks\n\nTo download:\n\n" + "\n".join(lines) + "\n"
+
+
+def _instructors(root: Path) -> list[Path]:
+    return sorted((root / "notebooks" / "instructor").glob("[0-9][0-9]_*.ipynb"))
 
 
 def _copy(source: Path, target: Path) -> None:

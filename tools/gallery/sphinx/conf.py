@@ -13,7 +13,7 @@ extensions = ["myst_nb", "sphinx_copybutton", "sphinx.ext.githubpages"]
 root_doc = "index"
 templates_path = ["templates"]
 # The front page takes parts of it in.
-exclude_patterns = ["README.md", "templates", "notebooks/00_*", "notebooks/instructor/*"]
+exclude_patterns = ["README.md", "templates"]
 
 # Quotes in the text of a lesson may be code.
 smartquotes = False

@@ -5,8 +5,9 @@
     if (typeof event.data?.viewer !== "string") return;
     for (const frame of document.querySelectorAll("figure.viewer iframe")) {
       if (frame.contentWindow !== event.source) continue;
-      const bar = event.data.width + SPARE > frame.clientWidth ? 18 : 0; // room for the scroll bar below
-      frame.style.height = `${event.data.height + SPARE + bar}px`;
+      const wide = event.data.width + SPARE > frame.clientWidth;
+      frame.style.height = `${event.data.height + SPARE + (wide ? 18 : 0)}px`; // room for the scroll bar below
+      frame.parentElement.classList.toggle("wide", wide);
       frame.dataset.ready = "yes";
     }
   });
