@@ -22,7 +22,10 @@ DOCUMENTS = sorted(
     + list((ROOT / "docs").rglob("*.md"))
 )
 EVERYTHING = [*SOURCES, *DOCUMENTS]
+#: Pages that are filled in later: the README of a class's folder, the gallery's front page.
+TEMPLATES = sorted(path for name in ("workshop_utils", "tools") for path in (ROOT / name).rglob("*.md.j2"))
 
+_FILLED = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _MARKER = re.compile(r"^# %%")
 # What a passage is, from the token that opens or closes what it stands in; a heading is called by its tag.
 _KINDS = {"heading_open": "", "heading_close": "text", "table_open": "table", "table_close": "text"}
@@ -104,7 +107,9 @@ def report(problems: Iterable[str], fix: str = "") -> None:
 def cells(path: Path) -> tuple[Cell, ...]:
     """Read the cells of a lesson's source; a document is one cell."""
     content = path.read_text(encoding="utf-8")
-    if path.suffix == ".md":
+    if path.suffix == ".j2":
+        content = _FILLED.sub(lambda match: "\n" * match.group().count("\n"), content)
+    if path.suffix in (".md", ".j2"):
         return (Cell(1, "markdown", content, 1),)
     markers = [number for number, line in enumerate(content.splitlines(), 1) if _MARKER.match(line)]
     read = jupytext.reads(content, fmt="py:percent").cells

@@ -1,9 +1,9 @@
 """
 Spelling, by the British dictionary of LibreOffice, of whatever people read.
 
-That is: the text of lessons and documents, comments in the code of lessons, docstrings, comments and messages
-of the two packages. Left out is what is in backticks, web addresses, words in capitals, and in Python also
-the identifiers of the file. A word that is right but unknown belongs into `tests/words.txt`, in lower case
+That is: the text of lessons, documents and templates, comments in the code of lessons, docstrings, comments
+and messages of the two packages. Left out is what is in backticks, web addresses and file names, words in
+capitals, and in Python also the identifiers of the file. A word that is right but unknown belongs into `tests/words.txt`, in lower case
 and in order; one that is a name of code belongs into backticks.
 """
 
@@ -18,15 +18,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from prose import EVERYTHING, ROOT, SOURCES, code, name_of, passages, report
+from prose import EVERYTHING, ROOT, SOURCES, TEMPLATES, code, name_of, passages, report
 from prose_names import common
 
 WORDS = ROOT / "tests" / "words.txt"
+PAGES = [*EVERYTHING, *TEMPLATES]
 MODULES = sorted(path for name in ("cnmf_engine", "workshop_utils") for path in (ROOT / name).rglob("*.py"))
 _WORD = re.compile(r"[A-Za-zÀ-ÖØ-öø-ÿ]+(?:['’][A-Za-zÀ-ÖØ-öø-ÿ]+)*")
 # A word of code is joined to its neighbours by a dot, slash, hyphen to a digit, bracket or equals sign.
 _PLAIN = re.compile(rf"(?<![\w.@\\/-]){_WORD.pattern}(?![\w/(=])(?!\.\w)")
-_ADDRESS = re.compile(r"https?://\S+|\b10\.\d{4,9}/\S+|[\w.-]+@[\w.-]+")
+_ADDRESS = re.compile(r"https?://\S+|\b10\.\d{4,9}/\S+|[\w.-]+@[\w.-]+|\b[\w-]+(?:\.[a-z][\w-]*)+\b")
 _MARKED = re.compile(r"``[^`]*``|`[^`]*`|<[^>]*>|noqa\S*(?: \S+)?|pragma: .*|fmt: .*")
 
 
@@ -129,7 +130,7 @@ def misspelt(words: Iterator[tuple[str, str]]) -> list[str]:
 FIX = "Mend the word, put a name of code into backticks, or add a right word to tests/words.txt."
 
 
-@pytest.mark.parametrize("path", EVERYTHING, ids=name_of)
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_prose_is_spelt_right(path):
     found = misspelt(prose_words(path))
     report(found, FIX)
@@ -152,7 +153,7 @@ def test_own_words_are_sorted_used_and_needed():
     listed = WORDS.read_text(encoding="utf-8").splitlines()
     assert listed == sorted(set(listed)), "sort tests/words.txt, each word once"
     assert [word for word in listed if word != word.lower()] == [], "write them in lower case"
-    texts = [prose_words(path) for path in EVERYTHING] + [code_words(path) for path in (*SOURCES, *MODULES)]
+    texts = [prose_words(path) for path in PAGES] + [code_words(path) for path in (*SOURCES, *MODULES)]
     used = {word for words in texts for _, word in words}
     lower = {word.lower() for word in used}
     assert [word for word in listed if word not in lower] == [], "nobody uses these any more: delete them"
