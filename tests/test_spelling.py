@@ -3,8 +3,8 @@ Spelling, by the British dictionary of LibreOffice, of whatever people read.
 
 That is: the text of lessons, documents and templates, comments in the code of lessons, docstrings, comments
 and messages of the two packages. Left out is what is in backticks, web addresses and file names, words in
-capitals, and in Python also the identifiers of the file. A word that is right but unknown belongs into `tests/words.txt`, in lower case
-and in order; one that is a name of code belongs into backticks.
+capitals, and in Python also the identifiers of the file. A word that is right but unknown belongs into
+`tests/words.txt`, in lower case and in order; one that is a name of code belongs into backticks.
 """
 
 from __future__ import annotations
