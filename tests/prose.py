@@ -201,6 +201,16 @@ def _fill(table: Table, token: Token, row: int) -> None:
         table.headings = table.rows.pop()[1]
 
 
+def shell_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Give place and text of each line in the code blocks that aren't Python."""
+    for cell in cells(path):
+        if cell.kind == "markdown":
+            for token in _READER.parse(cell.text):
+                if token.type == "fence" and token.map and not token.info.startswith("py"):
+                    for number, line in enumerate(token.content.splitlines(), cell.line + token.map[0] + 1):
+                        yield f"{name_of(path)}:{number}", line
+
+
 def flat(token: Token) -> str:
     """Write a paragraph without its marks, but with backticks."""
     parts = []

@@ -182,7 +182,7 @@ def unknown(span: str, known: Iterable[str]) -> list[str]:
     if _PATTERN.search(text) or _QUOTED.fullmatch(text) or not re.search(r"[A-Za-z]{2}", text):
         return []
     if text.startswith("-") or (text.split()[0].rsplit("/", 1)[-1] in _PROGRAMS and text not in known):
-        return _command(text)
+        return command_problems(text)
     if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+(=.*)?", text):
         return [] if text.split("=")[0] in sources_text() else [text.split("=")[0]]
     if _FILE.fullmatch(text):
@@ -230,7 +230,8 @@ def _words(text: str) -> list[str]:
     return [t.string for t in tokens if t.type == tokenize.NAME and len(t.string) > 1]
 
 
-def _command(text: str) -> list[str]:
+def command_problems(text: str) -> list[str]:
+    """List the goals, subcommands and files in a command line that don't exist."""
     program, *rest = text.split()
     program, first = program.rsplit("/", 1)[-1], rest[0] if rest else ""
     if program == "make" and first and "=" not in first:
@@ -241,7 +242,9 @@ def _command(text: str) -> list[str]:
 
         return [] if first in main.commands else [f"workshop {first}"]
     return [
-        word for word in rest if _FILE.fullmatch(word) and word.startswith("tools/") and unknown(word, ())
+        word
+        for word in rest
+        if _FILE.fullmatch(word) and word.startswith(("tools/", "tests/", "notebooks/")) and unknown(word, ())
     ]
 
 

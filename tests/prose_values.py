@@ -75,8 +75,8 @@ class Code:
     ----------
     stated : dict of str to list
         By assignment, keyword, key of a dictionary, comparison, default or position in a call.
-    keyed : dict of str to list
-        By keyword and key only: what is passed on.
+    keyed, listed : dict of str to list
+        By keyword or key only, and by key only: what is passed on.
     names : set of str
         All identifiers, attributes, keywords and keys.
     """
@@ -84,6 +84,7 @@ class Code:
     def __init__(self, source: str, positional: Callable[[str], Iterable[str]] | None = None) -> None:
         self.stated: dict[str, list] = defaultdict(list)
         self.keyed: dict[str, list] = defaultdict(list)
+        self.listed: dict[str, list] = defaultdict(list)
         self.names: set[str] = set()
         self._bound: dict[str, list] = defaultdict(list)
         self._positional = positional or (lambda name: ())
@@ -176,6 +177,7 @@ class Code:
         elif isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values):
                 if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                    self._note(self.listed, key.value, self.values(value))
                     self._pass_on(key.value, value)
         elif isinstance(node, (ast.Compare, ast.Call, ast.arguments)):
             for name, value in self._pairs(node):

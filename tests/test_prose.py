@@ -3,12 +3,12 @@ What the lessons say agrees with what they do: values of parameters, names in ba
 
 The rule for values. Prose that gives a name a value (`min_pnr` 12, `nb = 0`, a row of a table) has to give
 one that the code of the same lesson gives it: by assignment, keyword, key, comparison or position in a call.
-Rows of a table of parameters are compared with what is passed on as keyword or key. A lesson that doesn't
-set the name itself is compared with the other lessons. Allowed without being in the code is advice: a value
-after try, set, lower, raise, reduce, increase, if, when, unless, suppose, such as, as in, for example; what
-stands under "When it goes wrong" or in a command line; and True or False after "with". Advice has to be
-possible (the engine takes the value), and "lower to" has to lead below the lesson's value. A sentence that
-speaks of a default may give the engine's.
+Rows of a table of parameters are compared with what is passed on in a dictionary, or else as a keyword. A
+lesson that doesn't set the name itself is compared with the other lessons. Allowed without being in the code
+is advice: a value after try, set, lower, raise, reduce, increase, if, when, unless, suppose, such as, as in,
+for example; what stands under "When it goes wrong" or in a command line; and True or False after "with".
+Advice has to be possible (the engine takes the value), and "lower to" has to lead below the lesson's value. A
+sentence that speaks of a default may give the engine's.
 
 The rule for names. What is in backticks exists: in the lesson's code, in the engine, in the helpers, as a
 file, a command, an environment variable.
@@ -21,8 +21,8 @@ import re
 from pathlib import Path
 
 import pytest
-from prose import EVERYTHING, ROOT, SOURCES, Passage, name_of, passages, report, tables
-from prose_names import in_code, known_to, lesson_code, nearest, unknown
+from prose import EVERYTHING, ROOT, SOURCES, Passage, name_of, passages, report, shell_lines, tables
+from prose_names import command_problems, in_code, known_to, lesson_code, nearest, unknown
 from prose_values import UNITS, Code, Statement, same, statements, table_values
 
 from workshop_utils.notebook_files import parameters_of
@@ -132,7 +132,8 @@ def wrong_row(place: str, name: str, text: str, own: Code) -> str:
         return "" if lesson else f"{place}: `{name}` is said to come from {text}, which isn't there."
     said = own.evaluate(text) or [value for path in SOURCES for value in lesson_code(path).evaluate(text)]
     passed = (
-        own.keyed.get(name)
+        own.listed.get(name)
+        or own.keyed.get(name)
         or own.stated.get(name)
         or [value for path in SOURCES for value in lesson_code(path).keyed.get(name, [])]
     )
@@ -198,6 +199,19 @@ def test_names_in_backticks_exist(path):
 @pytest.mark.parametrize("path", EVERYTHING, ids=name_of)
 def test_units_are_written_alike(path):
     report(line for passage in passages(path) for line in wrong_units(passage))
+
+
+@pytest.mark.parametrize("path", EVERYTHING, ids=name_of)
+def test_command_lines_are_possible(path):
+    parameters = {name for source in SOURCES for name in declared(source)}
+    problems = []
+    for place, line in shell_lines(path):
+        command = re.search(r"(?:^|[/\s])((?:make|workshop|papermill|python) .*)", line.split("#")[0])
+        if command:
+            unknown_names = set(re.findall(r"\s-p (\w+)", command[1])) - parameters
+            problems += [f"{place}: no lesson has the parameter {name}" for name in sorted(unknown_names)]
+            problems += [f"{place}: there is no {name}" for name in command_problems(command[1])]
+    report(problems)
 
 
 def test_parameters_are_the_ones_that_papermill_sees():
