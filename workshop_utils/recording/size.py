@@ -1,0 +1,169 @@
+"""How large cells are, measured in two ways."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from workshop_utils.recording.excerpt import as_movie
+
+__all__ = ["Size", "cell_profile", "size"]
+
+#: Full width at half maximum of a Gaussian in units of its sigma.
+_FWHM = 2.3548
+_REACH = 16
+_USUAL = 3.0
+
+
+@dataclass(frozen=True)
+class Size:
+    """
+    The width of cells; prints as sentences.
+
+    Attributes
+    ----------
+    gSig, gSiz : int
+        What goes into the parameters, px: the width as a sigma, and half the box around a cell.
+    diameter : int
+        Diameter of a cell, four sigmas, px.
+    sigma : float
+        The width as it was measured, px; NaN where no cell flashed clearly enough.
+    by_profile : float
+        The same from line profiles through the brightest spots of an image; NaN without any.
+    rule : str
+        How it was found.
+    """
+
+    gSig: int
+    gSiz: int
+    diameter: int
+    sigma: float
+    by_profile: float
+    rule: str
+
+    def __str__(self) -> str:
+        """Say it."""
+        profile = "no spot stands out in the image"
+        if np.isfinite(self.by_profile):
+            profile = f"line profiles through spots of the image say sigma {self.by_profile:.1f} px"
+        return (
+            f"{self.rule}\nFor comparison: {profile}.\n"
+            f"gSig {self.gSig} px, gSiz {self.gSiz} px; a cell is about {self.diameter} px wide."
+        )
+
+    __repr__ = __str__
+
+
+def size(images: Any, cn: Any = None) -> Size:
+    """
+    Measure how wide cells are.
+
+    The engine's measure (`cnmf_engine.cell_size`, the one behind *Suggested start* in lesson 3) takes the
+    clearest flashes: the difference of two frames around a rise is the cell without its background. Line
+    profiles through the brightest spots of an image are the same by eye, and stand in where nothing flashes.
+
+    Parameters
+    ----------
+    images : array of shape (T, d1, d2)
+        The movie, motion corrected: movement makes cells wider.
+    cn : array of shape (d1, d2), optional
+        Correlation image, for the line profiles.
+
+    Returns
+    -------
+    Size
+        Width in pixels; prints as sentences.
+
+    Raises
+    ------
+    InputError
+        If `images` isn't a movie.
+    """
+    from cnmf_engine.cell_size import cell_size
+
+    measured = cell_size(as_movie(images))
+    sigma, rule = float(measured.gSig), measured.rule
+    profile = float("nan")
+    if cn is not None:
+        spots = brightest_spots(cn)
+        widths = np.array([cell_profile(cn, spot)[2] for spot in spots])
+        widths = widths[np.isfinite(widths)]
+        profile = float(np.median(widths)) / _FWHM if len(widths) else profile
+    best = sigma if np.isfinite(sigma) else profile
+    if not np.isfinite(best):
+        best, rule = _USUAL, f"{rule} Until then the usual {_USUAL:g} px is taken."
+    gSig = int(max(2, round(best)))
+    return Size(gSig, 2 * gSig + 1, 4 * gSig, sigma, profile, rule)
+
+
+def brightest_spots(image: Any, most: int = 12) -> np.ndarray:
+    """
+    Find the spots of an image that stand out most, away from the edge.
+
+    Parameters
+    ----------
+    image : array of shape (d1, d2)
+        Correlation image, or one like it.
+    most : int
+        How many.
+
+    Returns
+    -------
+    ndarray of shape (n, 2), int
+        Row and column, the clearest first.
+    """
+    from scipy.ndimage import gaussian_filter, maximum_filter
+
+    image = np.nan_to_num(np.asarray(image, dtype=np.float32))
+    bump = gaussian_filter(image, 1.0) - gaussian_filter(image, 8.0)
+    peaks = (bump == maximum_filter(bump, 9)) & (bump > 0)
+    edge = min(6, min(image.shape) // 4)
+    inside = np.zeros_like(peaks)
+    inside[edge : image.shape[0] - edge, edge : image.shape[1] - edge] = True
+    places = np.argwhere(peaks & inside)
+    return places[np.argsort(-bump[tuple(places.T)], kind="stable")][:most]
+
+
+def cell_profile(image: Any, place: Any) -> tuple[np.ndarray, np.ndarray, float]:
+    """
+    Read brightness along a row and a column through a place, and how wide the bump is.
+
+    Parameters
+    ----------
+    image : array of shape (d1, d2)
+        Any image in which cells stand out.
+    place : (int, int)
+        Row and column of a spot.
+
+    Returns
+    -------
+    (ndarray, ndarray, float)
+        Distance from the place, px; mean brightness of the four directions at that distance; and the full
+        width at half of the bump's height, px, NaN where it doesn't fall that far.
+    """
+    image = np.nan_to_num(np.asarray(image, dtype=np.float64))
+    row, column = (int(value) for value in place)
+    lines = [image[row, column:], image[row, column::-1], image[row:, column], image[row::-1, column]]
+    reach = min(_REACH, max(len(line) for line in lines) - 1)
+    padded = np.full((4, reach + 1), np.nan)
+    for line, out in zip(lines, padded):
+        out[: len(line)] = line[: reach + 1]
+    profile = np.nanmean(padded, axis=0)
+    # Behind the foot of the bump come the neighbours: the floor is the first low point.
+    floor = profile[: _first_low(profile) + 1].min()
+    half = (profile[0] + floor) / 2
+    below = np.flatnonzero(profile < half)
+    if profile[0] <= floor or not len(below):
+        return np.arange(reach + 1), profile, float("nan")
+    k = int(below[0])
+    crossing = k - (half - profile[k]) / max(profile[k - 1] - profile[k], 1e-12)
+    return np.arange(reach + 1), profile, 2 * float(crossing) if math.isfinite(crossing) else float("nan")
+
+
+def _first_low(profile: np.ndarray) -> int:
+    """Find where a falling line first rises again."""
+    rising = np.flatnonzero(np.diff(profile) > 0)
+    return int(rising[0]) if len(rising) else len(profile) - 1
