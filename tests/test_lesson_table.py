@@ -62,7 +62,8 @@ def test_figures_counted_are_figures_shown(tool, demo, source):
     shown = sum(
         "image/png" in output.get("data", {}) for cell in learners for output in cell.get("outputs", [])
     )
-    assert tool.count(tool.lesson_notebook(source), source.stem).figures == shown
+    counted = tool.count(tool.lesson_notebook(source), source.stem).figures
+    assert counted == shown, "a call that tools/lesson_table.py doesn't know as a figure, or takes for one"
 
 
 def test_counts_are_right(tool, notebook):
