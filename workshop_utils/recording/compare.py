@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,6 +109,26 @@ class Comparison(Mapping):
         return self.table()
 
     __repr__ = __str__
+
+    def judged(self, truth: Truth) -> Comparison:
+        """
+        Score the fits that are there against an answer key.
+
+        Parameters
+        ----------
+        truth : Truth
+            Answer key of the piece that was fitted.
+
+        Returns
+        -------
+        Comparison
+            The same fits, with precision, recall and F1 of the accepted components.
+        """
+        scored = {
+            label: replace(result, score=_score(result.estimates, truth))
+            for label, result in self.results.items()
+        }
+        return Comparison(scored, truth)
 
     def figure(self, image: Any, truth: Truth | None = None) -> LessonFigure:
         """
@@ -244,13 +264,17 @@ def _result(
     # A signal-to-noise ratio can be infinite, and then counts as the largest finite one that can be written.
     snr = np.nan_to_num(np.asarray(estimates.SNR_comp, dtype=float)[kept], posinf=1e3) if len(kept) else []
     r = np.asarray(estimates.r_values, dtype=float)[kept] if len(kept) else []
-    scored = None
-    if truth is not None:
-        from workshop_utils.scoring import score
-
-        scored = score(estimates.A[:, kept], np.asarray(estimates.C)[kept], truth)
+    scored = None if truth is None else _score(estimates, truth)
     medians = [float(np.median(values)) if len(values) else float("nan") for values in (snr, r)]
     return SetResult(changes, estimates, n, len(kept), *medians, left, seconds, scored)
+
+
+def _score(estimates: Any, truth: Truth) -> Score:
+    """Score the accepted components."""
+    from workshop_utils.scoring import score
+
+    kept = np.asarray(estimates.idx_components, dtype=int)
+    return score(estimates.A[:, kept], np.asarray(estimates.C)[kept], truth)
 
 
 def _number(value: float, digits: int) -> str:

@@ -22,6 +22,8 @@ _NON_RIGID = 0.5
 _LEAST_SHIFT = 5
 #: A gain in agreement of this share of the best one is as good.
 _NEARLY = 0.95
+#: Jitter up to this many times the calmest is no difference.
+_CALM = 1.1
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,8 @@ def choose_width(checks: Mapping[int, MotionCheck], before: MotionCheck) -> int:
     Returns
     -------
     int
-        Of the widths that raise agreement nearly as much as the best does (at least 95 %), the calmest.
+        Of the widths that raise agreement nearly as much as the best does (at least 95 %), without those that
+        jitter clearly more, the middle one: the ends are where a width begins to fail.
 
     Raises
     ------
@@ -128,7 +131,9 @@ def choose_width(checks: Mapping[int, MotionCheck], before: MotionCheck) -> int:
     gains = {width: check.agreement - before.agreement for width, check in checks.items()}
     best = max(gains.values())
     good = [width for width, gain in gains.items() if gain >= best - abs(best) * (1 - _NEARLY)]
-    return min(good, key=lambda width: checks[width].jitter_px)
+    calmest = min(checks[width].jitter_px for width in good)
+    calm = sorted(width for width in good if checks[width].jitter_px <= _CALM * calmest)
+    return calm[(len(calm) - 1) // 2]
 
 
 def motion(shifts: Any, fr: float, quadrant_shifts: Sequence[Any] = (), limit: float = math.inf) -> Motion:
@@ -141,8 +146,8 @@ def motion(shifts: Any, fr: float, quadrant_shifts: Sequence[Any] = (), limit: f
         Shift of each frame, rows and columns, px.
     fr : float
         Frames a second, Hz; decides what is fast and what is slow.
-    quadrant_shifts : sequence of arrays of shape (T, 2)
-        Shifts of the same frames, found in parts of the field on their own.
+    quadrant_shifts : sequence of arrays of shape (n, 2)
+        Shifts of the same frames, or of the first ones, found in parts of the field on their own.
     limit : float
         Largest shift that was allowed, px.
 
@@ -154,7 +159,7 @@ def motion(shifts: Any, fr: float, quadrant_shifts: Sequence[Any] = (), limit: f
     Raises
     ------
     InputError
-        If shifts aren't (T, 2), or quadrants have another number of frames.
+        If shifts aren't (T, 2), or quadrants have more frames or differ in their number.
     """
     from scipy.ndimage import gaussian_filter1d
 
@@ -164,11 +169,11 @@ def motion(shifts: Any, fr: float, quadrant_shifts: Sequence[Any] = (), limit: f
         shifts.ndim != 2
         or shifts.shape[1] != 2
         or not len(shifts)
-        or any(part.shape != shifts.shape for part in others)
+        or any(part.shape != others[0].shape or part.shape > shifts.shape for part in others)
     ):
         raise InputError(
             explain(
-                "shifts (T, 2), and the same number of them for each quadrant",
+                "shifts (T, 2), and for each quadrant as many or fewer, all alike",
                 f"shape {shifts.shape}, quadrants {[part.shape for part in others]}",
                 "pass np.array(mc.shifts_rig) of corrections of the same frames",
             )

@@ -15,6 +15,7 @@ from workshop_utils.files import write_text
 if TYPE_CHECKING:
     from workshop_utils.recording.motion import Motion
     from workshop_utils.recording.noise import Noise
+    from workshop_utils.recording.rate import Decay
     from workshop_utils.recording.size import Size
 
 __all__ = ["Suggestion", "suggest"]
@@ -130,6 +131,7 @@ def suggest(
     gSig_filt: int | None = None,
     noise: Noise | None = None,
     shape: tuple[int, int] | None = None,
+    decay: Decay | None = None,
 ) -> Suggestion:
     """
     Derive parameters from what was measured.
@@ -150,6 +152,8 @@ def suggest(
         From `noise`; says whether to average in time.
     shape : (int, int), optional
         Rows and columns of the whole movie; that of `cn` by default. Patches aren't larger.
+    decay : Decay, optional
+        From `decay`; says whether the rate is plausible.
 
     Returns
     -------
@@ -159,11 +163,14 @@ def suggest(
     from workshop_utils.sliders import suggest_thresholds
 
     why: dict[str, tuple[Any, str]] = {
-        "frame_rate": (float(fr), "the notes say so, and the decay of the transients was compared with it"),
+        "frame_rate": (float(fr), _of_rate(decay)),
         "decay_time": (float(decay_time), "that is the indicator's"),
     }
     if gSig_filt is not None:
-        why["gSig_filt"] = (int(gSig_filt), "of the widths compared it aligned the frames best")
+        why["gSig_filt"] = (
+            int(gSig_filt),
+            "of the widths compared it lies in the middle of those that align the frames",
+        )
     if motion is not None:
         why |= _of_motion(motion)
     sigma = f"{size.sigma:.1f} px measured" if math.isfinite(size.sigma) else "nothing could be measured"
@@ -184,6 +191,16 @@ def suggest(
     return Suggestion(
         {name: value for name, (value, _) in why.items()}, {name: reason for name, (_, reason) in why.items()}
     )
+
+
+def _of_rate(decay: Decay | None) -> str:
+    """Say how far the rate can be believed."""
+    believed = "that is what is known of the recording"
+    if decay is None or decay.plausible is None:
+        return f"{believed}; nothing here could confirm it"
+    if decay.plausible:
+        return f"{believed}, and transients decay in {decay.seconds:.2f} s with it, which is plausible"
+    return f"{believed}, but transients would decay in {decay.seconds:.2f} s with it: look it up again"
 
 
 def _of_motion(motion: Motion) -> Mapping[str, tuple[Any, str]]:
