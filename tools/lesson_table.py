@@ -139,7 +139,11 @@ def render(folder: Path) -> str:
     """
     sources = sorted((folder / "py").glob("[0-9][0-9]_*.py"))
     rows = [count(lesson_notebook(source), source.stem) for source in sources]
-    lines = [_line(_HEADINGS), "|---|" + "---:|" * (len(_HEADINGS) - 1), *(_line(_cells(row)) for row in rows)]
+    lines = [
+        _line(_HEADINGS),
+        "|---|" + "---:|" * (len(_HEADINGS) - 1),
+        *(_line(_cells(row)) for row in rows),
+    ]
     afternoon = [row for row in rows if row.stem not in OPTIONAL]
     total = (
         f"The {len(afternoon)} lessons of an afternoon take {_hours(sum(row.in_class for row in afternoon))}"
