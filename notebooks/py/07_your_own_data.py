@@ -67,12 +67,13 @@ from pathlib import Path
 import numpy as np
 from IPython.display import display
 
-from workshop_utils import exercises, recording, session, sliders
+from workshop_utils import exercises, logs, recording, session, sliders
 from workshop_utils.engine import MotionCorrect, cm, params, plain_filter
 from workshop_utils.motion_check import MotionTable
 
 # %%
 s = session.start(results, movie)
+logs.start(level="ERROR")  # what CaImAn would warn of is in the tables below
 work = s.scratch / "own_data"  # movie copies go here, and are deleted at the end
 work.mkdir(exist_ok=True)
 os.environ["CAIMAN_TEMP"] = str(work)
@@ -142,11 +143,11 @@ def run(frames, width, **changes):
 
 
 # %%
-trial = raw[:400]
+trial = raw[:300]
 table = MotionTable()
 before = table.add("before", trial, np.zeros((len(trial), 2)))
 checks = {}
-for width in (2, 3, 5, 8):
+for width in (2, 4, 8):
     mc = run(trial, width, **plain_filter())
     checks[width] = table.add(f"gSig_filt {width}", cm.load(mc.mmap_file[0]), np.array(mc.shifts_rig))
 gSig_filt = recording.choose_width(checks, before)
@@ -293,10 +294,10 @@ print(piece)
 # set that cuts cells in two, or goes around two cells at once, is wrong whatever its numbers say.
 
 # %%
-smaller = {**suggestion.fitting(), "gSig": max(2, size.gSig - 1)}
 fit = suggestion.fitting()
+other = size.gSig - 1 if size.gSig > 2 else 3
 lower = {**fit, "min_corr": round(0.8 * fit["min_corr"], 2), "min_pnr": round(0.6 * fit["min_pnr"], 1)}
-sets = {"suggested": fit, "smaller gSig": smaller, "lower thresholds": lower}
+sets = {"suggested": fit, f"gSig {other}": {**fit, "gSig": other}, "lower thresholds": lower}
 comparison = recording.compare(images_piece, sets, opts)
 
 # %% tags=["report"]

@@ -249,7 +249,9 @@ def noise_figure(noise: Noise) -> LessonFigure:
     ax.set(
         xlabel="brightness (grey levels)", ylabel="variance of the noise", title="does it come from light?"
     )
-    power = f"to the power {noise.slope:.1f}" if np.isfinite(noise.slope) else "in an unknown way"
+    power = (
+        f"to the power {round(noise.slope, 1) + 0.0:.1f}" if np.isfinite(noise.slope) else "in an unknown way"
+    )
     figure.alt = (
         f"The noise of each pixel, {noise.level:.2f} grey levels in the median, and its variance, which "
         f"grows with brightness {power}; a dashed line shows what photons alone would do."

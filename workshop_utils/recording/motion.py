@@ -19,7 +19,7 @@ __all__ = ["Motion", "choose_width", "motion", "quadrants"]
 _SLOW = 2.0
 #: Quadrants that differ by more than this move differently, px.
 _NON_RIGID = 0.5
-_LEAST_SHIFT = 5
+_LEAST_SHIFT, _STILL = 5, 1.0
 #: A gain in agreement of this share of the best one is as good.
 _NEARLY = 0.95
 #: Jitter up to this many times the calmest is no difference.
@@ -66,7 +66,9 @@ class Motion:
 
     def __str__(self) -> str:
         """Write the table."""
-        kind = "mostly jitter" if self.jitter_px * 3 > self.drift_px else "mostly drift"
+        kind = "this is mostly jitter" if self.jitter_px * 3 > self.drift_px else "this is mostly drift"
+        if self.reach_px < _STILL:
+            kind = "this recording hardly moves"
         together = "quadrants weren't compared"
         if np.isfinite(self.apart_px):
             advice = "try piecewise rigid" if self.pw_rigid else "rigid will do"
@@ -74,7 +76,7 @@ class Motion:
         lines = [
             f"reach        {self.reach_px:.1f} px from the usual place, so max_shift {self.max_shift}",
             f"fast part    {self.jitter_px:.2f} px RMS; {self.step_px:.2f} px from frame to frame (median)",
-            f"slow part    {self.drift_px:.1f} px; this recording is {kind}",
+            f"slow part    {self.drift_px:.1f} px; {kind}",
             f"quadrants    {together}",
         ]
         if self.at_limit > 0:

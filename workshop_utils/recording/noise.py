@@ -93,7 +93,9 @@ class Noise:
 
     def __str__(self) -> str:
         """Write the table."""
-        power = f"brightness to the power {self.slope:.1f}: " if np.isfinite(self.slope) else ""
+        power = (
+            f"brightness to the power {round(self.slope, 1) + 0.0:.1f}: " if np.isfinite(self.slope) else ""
+        )
         peaks = (
             f"{self.peaks:.1f} times a pixel's noise" if np.isfinite(self.peaks) else "no seeds to look at"
         )

@@ -26,6 +26,8 @@ _LEAST_PEAK, _LEAST_EVENTS = 6.0, 8
 _OWN = 0.4
 #: Transients last from half of what is written down for the indicator to four times that, in bursts.
 _SHORTER, _LONGER = 2.0, 4.0
+#: No miniscope is faster than this, Hz.
+_FASTEST = 120.0
 
 
 @dataclass(frozen=True)
@@ -114,12 +116,13 @@ class Decay:
             few = f"{self.events} clear transients that are alone are too few to measure a decay by."
             return f"{few} Trust the recording's notes."
         low, high = self.rates
+        between = f"between {low:.0f} and {high:.0f} Hz" if high < _FASTEST else f"above {low:.0f} Hz"
         verdict = "is plausible" if self.plausible else "does not fit, so look the rate up again"
         return (
             f"{self.events} transients decay with a time constant of {self.frames:.1f} frames "
             f"({self.low:.1f} to {self.high:.1f}), {self.seconds:.2f} s at {self.fr:g} Hz.\n"
             f"For an indicator with {self.decay_time:g} s (half that, or four times in bursts) the rate lies "
-            f"between {low:.0f} and {high:.0f} Hz: {self.fr:g} Hz {verdict}."
+            f"{between}: {self.fr:g} Hz {verdict}."
         )
 
     __repr__ = __str__

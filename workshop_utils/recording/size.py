@@ -15,7 +15,7 @@ __all__ = ["Size", "cell_profile", "size"]
 #: Full width at half maximum of a Gaussian in units of its sigma.
 _FWHM = 2.3548
 _REACH = 16
-_USUAL = 3.0
+_USUAL, _LEAST = 3.0, 1.5
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,13 @@ def size(images: Any, cn: Any = None) -> Size:
         widths = np.array([cell_profile(cn, spot)[2] for spot in spots])
         widths = widths[np.isfinite(widths)]
         profile = float(np.median(widths)) / _FWHM if len(widths) else profile
-    best = sigma if np.isfinite(sigma) else profile
+    best = sigma
     if not np.isfinite(best):
-        best, rule = _USUAL, f"{rule} Until then the usual {_USUAL:g} px is taken."
+        # A bump narrower than that is noise or a vessel, and no cell.
+        clear = np.isfinite(profile) and profile >= _LEAST
+        best = profile if clear else _USUAL
+        source = f"{best:.1f} px, from line profiles," if clear else f"the usual {best:g} px"
+        rule = f"{rule} Until then {source} is taken."
     gSig = int(max(2, round(best)))
     return Size(gSig, 2 * gSig + 1, 4 * gSig, sigma, profile, rule)
 

@@ -173,8 +173,10 @@ def suggest(
         )
     if motion is not None:
         why |= _of_motion(motion)
-    sigma = f"{size.sigma:.1f} px measured" if math.isfinite(size.sigma) else "nothing could be measured"
-    why["gSig"] = (size.gSig, f"cells are about {size.diameter} px wide (sigma {sigma})")
+    sigma = (
+        f"sigma {size.sigma:.1f} px measured" if math.isfinite(size.sigma) else "a guess: measure it by eye"
+    )
+    why["gSig"] = (size.gSig, f"cells are about {size.diameter} px wide ({sigma})")
     thresholds = suggest_thresholds(cn, pnr)
     why["min_corr"] = (thresholds.min_corr, "the top 15 % of pixels reach it; never above 0.8, nor below 0.5")
     why["min_pnr"] = (thresholds.min_pnr, "the top 15 % of pixels reach it; never above 10")
