@@ -129,6 +129,19 @@ def test_a_picture_before_other_outputs_stays(writer):
     assert shown[1].text == "kept in results/a.json\n"
 
 
+def test_a_progress_bar_shows_its_last_state(writer):
+    said = [
+        "CNMF-E patches:  75%|##- | 3/4\r",
+        "CNMF-E patches: 100%|####| 4/4\n",
+        "other: 9%|\nother: 99%|\nx\n",
+    ]
+    printed = [nbformat.v4.new_output("stream", name="stderr", text=text) for text in said]
+    done = nbformat.v4.new_output("stream", name="stdout", text="done\n")
+    progress, after = writer.transformed([*printed, done])
+    assert progress.text == "CNMF-E patches: 100%|####| 4/4\nother: 99%|\nx\n"
+    assert after.text == "done\n"
+
+
 def test_a_player_leaves_a_video_where_a_page_is_saved(writer, monkeypatch):
     monkeypatch.setenv("WORKSHOP_HEADLESS", "1")
     monkeypatch.setenv("WORKSHOP_SAVED_PAGE", "1")

@@ -23,6 +23,8 @@ _STATIC = "../_static"
 #: In the page that `cnmf_engine.visualization.resources.page_html` writes: where it takes BokehJS from.
 _LIBRARIES = re.compile(r'"libraries": (\[.*?\])', re.DOTALL)
 _LABEL = re.compile(r'aria-label="([^"]*)"')
+#: What tqdm writes, once for each step: a label, and how far it is.
+_PROGRESS = re.compile(r"^(?P<label>[^|]*?)\s*\d+%\|")
 _VIEWER_SIZE = (960, 620)
 _VIEWER = """<!doctype html>
 <html lang="en">
@@ -96,7 +98,7 @@ class LessonOutputs:
 
     def _each(self, outputs: list[Any]) -> Iterator[Any]:
         picture = None  # that the next output, a viewer, may bring to life
-        for output in outputs:
+        for output in _joined(outputs):
             data = output.get("data", {})
             viewer = _is_viewer(text_of(data.get("text/html")))
             if picture is not None and not viewer:
@@ -118,12 +120,11 @@ class LessonOutputs:
     def _text(self, output: Any) -> Any:
         shown = nbformat.from_dict(output)
         if "text" in shown:
-            shown["text"] = self.neutral(text_of(shown["text"]))
+            shown["text"] = self.neutral(_last_states(text_of(shown["text"])))
         for kind, content in shown.get("data", {}).items():
             shown["data"][kind] = self.neutral(text_of(content))
-        for key in ("evalue",):
-            if key in shown:
-                shown[key] = self.neutral(shown[key])
+        if "evalue" in shown:
+            shown["evalue"] = self.neutral(shown["evalue"])
         if "traceback" in shown:
             shown["traceback"] = [self.neutral(line) for line in shown["traceback"]]
         return shown
@@ -197,6 +198,30 @@ class LessonOutputs:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         return path
+
+
+def _joined(outputs: list[Any]) -> list[Any]:
+    """Join what was printed in pieces, one right after the other."""
+    joined: list[Any] = []
+    for output in outputs:
+        last = joined[-1] if joined else {}
+        if output["output_type"] == "stream" == last.get("output_type") and output["name"] == last["name"]:
+            last["text"] = text_of(last["text"]) + text_of(output["text"])
+        else:
+            joined.append(nbformat.from_dict(dict(output)))
+    return joined
+
+
+def _last_states(text: str) -> str:
+    """Leave of each progress bar its last state, as a terminal does that writes over the line."""
+    kept: list[str] = []
+    for line in text.split("\n"):
+        line = next((part for part in reversed(line.split("\r")) if part.strip()), "")
+        bar, before = _PROGRESS.match(line), _PROGRESS.match(kept[-1]) if kept else None
+        if bar and before and bar["label"] == before["label"]:
+            kept.pop()
+        kept.append(line)
+    return "\n".join(kept)
 
 
 def _is_viewer(page: str) -> bool:
