@@ -7,16 +7,18 @@ import builtins
 import difflib
 import functools
 import importlib
-import importlib.metadata
 import inspect
 import io
+import itertools
 import keyword
 import re
 import tokenize
+import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
 from prose import ROOT, SOURCES, code
 from prose_values import Code
 from test_notebook_names import chain
@@ -131,11 +133,19 @@ def common() -> frozenset[str]:
     )
     for value in (*objects, matplotlib.pyplot, *(roots()[name] for name in ("opts", "cnm", "estimates"))):
         found |= set(dir(value))
-    found |= {*keyword.kwlist, *roots(), "caiman", *importlib.metadata.packages_distributions()}
+    found |= {*keyword.kwlist, *roots(), "caiman", *_declared()}
     for package in _PACKAGES:
         for path in (ROOT / package).rglob("*.py"):
             found |= {path.stem, path.parent.name, *_defined(ast.parse(path.read_text(encoding="utf-8")))}
     return frozenset(found)
+
+
+def _declared() -> set[str]:
+    """List the packages that the project asks for, whatever is installed here."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    texts = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
+    names = {Requirement(text).name for text in texts}
+    return names | {name.replace("-", "_") for name in names}
 
 
 def _defined(tree: ast.AST) -> Iterator[str]:
@@ -144,6 +154,9 @@ def _defined(tree: ast.AST) -> Iterator[str]:
             yield node.name
         elif isinstance(node, ast.arg):
             yield node.arg
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield from (part for alias in node.names for part in alias.name.split("."))
+            yield from (getattr(node, "module", None) or "").split(".")
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             yield node.target.id
         elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
