@@ -241,10 +241,9 @@ def noise_figure(noise: Noise) -> LessonFigure:
     ax.plot(level, variance, "o", color=COLORS["line"], label="pixels of similar brightness")
     if len(level) > 1:
         middle = np.exp(np.mean(np.log(level))), np.exp(np.mean(np.log(variance)))
-        ax.plot(level, middle[1] * level / middle[0], "--", color=COLORS["second"], label="photons alone")
-        ax.set(xscale="log", yscale="log")
-        ax.xaxis.set_major_formatter("{x:g}")
-        ax.xaxis.set_minor_formatter("")
+        # From zero: light without a camera's black level has no noise where there is no light.
+        line = np.array([0.0, level.max()])
+        ax.plot(line, middle[1] * line / middle[0], "--", color=COLORS["second"], label="photons alone")
         ax.legend()
     ax.set(
         xlabel="brightness (grey levels)", ylabel="variance of the noise", title="does it come from light?"

@@ -17,6 +17,8 @@ _TOPS = (255, 1023, 4095, 16383, 65535)
 _MANY_AT_END, _FLICKER, _FADING = 1e-4, 0.005, 0.10
 _BLANK, _JUMP_SIGMAS, _JUMP = 0.5, 12.0, 0.02
 _FRAMES_AT_ONCE = 64
+#: A slow change counts when it is this many times the usual swing of the brightness.
+_CLEAR_TREND = 2.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Health:
     flicker : float
         Difference between odd and even frames, as a share of the brightness; 0 where it isn't clear.
     fading : float
-        Share of the brightness that is lost from the beginning to the end (negative: it gets brighter).
+        Share of the brightness that is lost from the beginning to the end (negative: it gets brighter); 0
+        where that isn't clear.
     border : tuple of int
         Rows at the top and bottom, columns at the left and right, that never change.
     brightness : ndarray of shape (T,)
@@ -289,7 +292,11 @@ def _fading(values: np.ndarray) -> float:
         return 0.0
     short = np.array([part.mean() for part in np.array_split(values, min(len(values), 200))])
     slope, start, *_ = theilslopes(short)
-    return float(-slope * (len(short) - 1) / start) if start > 0 else 0.0
+    lost = slope * (len(short) - 1)
+    # Neuropil swings for seconds: a slope within those swings is no fading.
+    left = short - start - slope * np.arange(len(short))
+    swings = 1.4826 * np.median(np.abs(left - np.median(left)))
+    return float(-lost / start) if start > 0 and abs(lost) > _CLEAR_TREND * swings else 0.0
 
 
 def _border(movie: Any, good: np.ndarray) -> tuple[int, int, int, int]:

@@ -17,6 +17,8 @@ __all__ = ["Motion", "choose_width", "motion", "quadrants"]
 
 #: Movement slower than this is drift, faster is jitter, s.
 _SLOW = 2.0
+#: A quadrant that is farther than this from the whole field, px, in more than this share of frames is lost.
+_BEND, _FEW = 3.0, 0.1
 #: Quadrants that differ by more than this move differently, px.
 _NON_RIGID = 0.5
 _LEAST_SHIFT, _STILL = 5, 1.0
@@ -42,8 +44,8 @@ class Motion:
     step_px : float
         Median step from one frame to the next, px.
     apart_px : float
-        How far the quadrants move apart, RMS, px, without what is only noise of their estimates; NaN where it
-        wasn't measured.
+        How far the quadrants move apart, RMS, px, without what is only noise of their estimates; NaN where
+        fewer than two could be aligned on their own.
     at_limit : float
         Share of frames whose shift reached the limit that was allowed.
     max_shift : int
@@ -69,7 +71,7 @@ class Motion:
         kind = "this is mostly jitter" if self.jitter_px * 3 > self.drift_px else "this is mostly drift"
         if self.reach_px < _STILL:
             kind = "this recording hardly moves"
-        together = "quadrants weren't compared"
+        together = "too few could be aligned on their own to compare them: stay with rigid"
         if np.isfinite(self.apart_px):
             advice = "try piecewise rigid" if self.pw_rigid else "rigid will do"
             together = f"{self.apart_px:.2f} px apart: {advice}"
@@ -184,7 +186,8 @@ def motion(shifts: Any, fr: float, quadrant_shifts: Sequence[Any] = (), limit: f
     slow = gaussian_filter1d(course, max(_SLOW * fr / 2, 1.0), axis=0, mode="nearest")
     reach = float(np.abs(course).max())
     steps = np.linalg.norm(np.diff(course, axis=0), axis=1)
-    apart = _apart(others) if len(others) > 1 else float("nan")
+    credible = [part for part in others if _credible(part, course)]
+    apart = _apart(credible) if len(credible) > 1 else float("nan")
     return Motion(
         reach_px=reach,
         jitter_px=float(np.sqrt(((course - slow) ** 2).sum(axis=1).mean())),
@@ -198,6 +201,12 @@ def motion(shifts: Any, fr: float, quadrant_shifts: Sequence[Any] = (), limit: f
     )
 
 
+def _credible(part: np.ndarray, course: np.ndarray) -> bool:
+    """Say whether a quadrant could be aligned: tissue doesn't bend that far, but a dim one errs."""
+    away = part - np.median(part, axis=0) - course[: len(part)]
+    return bool(np.mean(np.linalg.norm(away, axis=1) > _BEND) <= _FEW)
+
+
 def _apart(parts: list[np.ndarray]) -> float:
     """
     Root mean square distance of the quadrants' courses from their mean, without the noise of the estimates.
@@ -205,7 +214,6 @@ def _apart(parts: list[np.ndarray]) -> float:
     A quadrant's estimate errs anew in each frame, and tissue bends over several; so what a frame's deviation
     has in common with the next one's counts, and the rest doesn't.
     """
-    # A quadrant without structure runs away in single frames, and shouldn't decide for the others.
     stack = np.stack([part - np.median(part, axis=0) for part in parts])
     away = stack - np.median(stack, axis=0)
     if away.shape[1] < 3:

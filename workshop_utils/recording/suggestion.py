@@ -207,7 +207,7 @@ def _of_rate(decay: Decay | None) -> str:
 
 def _of_motion(motion: Motion) -> Mapping[str, tuple[Any, str]]:
     """Say what the movement asks for."""
-    together = "quadrants weren't compared"
+    together = "quadrants couldn't be compared, and rigid is the safer choice"
     if math.isfinite(motion.apart_px):
         together = f"quadrants of the field move {motion.apart_px:.2f} px apart"
     return {
