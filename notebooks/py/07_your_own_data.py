@@ -113,11 +113,9 @@ print(f"{s.movie.name}: the first {T} frames of {rows} x {columns} pixels, {T / 
 # *Good:* "ok" in front of each line. *Bad:* "look": what stands at the end of the line says what to do. Some
 # of it can be mended now (crop a border, cut out black frames), some only at the next recording.
 
-# %%
-health = recording.health(raw, fr)
-health
-
 # %% tags=["report"]
+health = recording.health(raw, fr)
+print(health)
 recording.health_figure(raw, health)
 
 # %% [markdown]
@@ -163,14 +161,12 @@ print(f"gSig_filt {gSig_filt} px")
 # dim recording a quadrant may hold too little to be aligned on its own; then its curve jumps about, it says
 # nothing, and rigid is the safer choice.
 
-# %%
+# %% tags=["report"]
 mc = run(raw, gSig_filt)
 shifts, images = np.array(mc.shifts_rig), np.array(cm.load(mc.mmap_file[0]))
 quadrants = [np.array(run(part, gSig_filt).shifts_rig) for part in recording.quadrants(trial)]
 motion = recording.motion(shifts, fr, quadrants, limit)
-motion
-
-# %% tags=["report"]
+print(motion)
 recording.motion_figure(motion, fr, quadrants)
 
 # %% [markdown]
@@ -184,19 +180,16 @@ recording.motion_figure(motion, fr, quadrants)
 #   background. The width that fits the clearest of these flashes is what *Suggested start* in lesson 3 takes.
 #
 # If they disagree by more than a third, look again: wide flashes are cells out of focus.
-
-# %%
-step = max(1, T // 1000)
-cn, pnr = cm.summary_images.correlation_pnr(images[::step], gSig=3, swap_dim=False)
-size = recording.size(images, np.nan_to_num(cn))
-size
-
-# %% [markdown]
-# The same spots with circles of half the size, the suggested size, and twice it. *Good:* a circle goes round
-# one cell, with nothing of its neighbour (top right). *Bad:* circles inside cells (top left), or around
-# several (bottom left).
+#
+# The figure puts circles of half the size, the suggested size, and twice it on the same spots. *Good:* a
+# circle goes round one cell, with nothing of its neighbour (top right). *Bad:* circles inside cells (top
+# left), or around several (bottom left).
 
 # %% tags=["report"]
+step = max(1, T // 1000)
+first, _ = cm.summary_images.correlation_pnr(images[::step], gSig=3, swap_dim=False)
+size = recording.size(images, np.nan_to_num(first))
+print(size)
 cn, pnr = cm.summary_images.correlation_pnr(images[::step], gSig=size.gSig, swap_dim=False)
 cn, pnr = np.nan_to_num(cn), np.nan_to_num(pnr, posinf=0.0)
 recording.size_figure(cn, size.gSig)
@@ -268,19 +261,15 @@ cm.movie(piece.images, fr=fr).save(str(work / "piece.tif"))
 mapped = cm.save_memmap([str(work / "piece.tif")], base_name="piece", order="C")
 Yr, dims, frames = cm.load_memmap(mapped)
 images_piece = Yr.T.reshape((frames,) + dims, order="F")
+print(piece)
+
+# %%
 opts.change_params(suggestion.grouped())
-usual = {
-    "method_init": "corr_pnr",
-    "K": None,
-    "nb": 0,
-    "ssub_B": 2,
-    "normalize_init": False,
-    "center_psf": True,
-}
+usual = {"method_init": "corr_pnr", "K": None, "nb": 0, "ssub_B": 2}
+usual |= {"normalize_init": False, "center_psf": True}
 background = {"nb_patch": 0, "low_rank_background": None, "only_init": True, "del_duplicates": True}
 quality = {"min_SNR": 2.5, "rval_thr": 0.8, "use_cnn": False}
 opts.change_params({"init": usual, "patch": background, "quality": quality, "merging": {"merge_thr": 0.7}})
-print(piece)
 
 # %% [markdown]
 # Read the table from left to right:
