@@ -6,6 +6,7 @@ Nothing in it is edited by hand, and it is made anew for each build.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -148,6 +149,7 @@ def _front(folder: Path, pages: list[LessonPage], names: list[str], together: li
         cards=[_card(page, folder / "_static" / "thumbnails") for page in pages],
         n_minutes=sum(page.header.minutes or 0 for page in pages),
         seconds=round(sum(page.lesson.seconds for page in pages)),
+        cores=os.cpu_count(),
         all_in_one=together[0].name if together else "",
         table="docs/lessons" in names,
         documents=names,
