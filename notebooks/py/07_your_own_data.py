@@ -339,8 +339,8 @@ print("parameters and reasons kept in", kept)
 #
 # <details><summary>Hint</summary>
 #
-# In "lines through cells", look for the distance at which the blue line has all but reached its floor, and
-# double it. Or compare with the circles: their diameter is four times the `gSig` in the title.
+# Compare spots with the circles: which of the three sizes goes round one cell? The diameter is in the
+# picture's title. Single spots differ from each other, so look at several.
 #
 # </details>
 

@@ -175,11 +175,13 @@ def size_figure(image: Any, gSig: int) -> LessonFigure:
         Three images and a profile.
     """
     image = as_image(image)
-    spots = brightest_spots(image, 25)
+    spots = brightest_spots(image, 25, gSig)
     figure, axes = new_figure(2, 2, (9.6, 2 * image_height(image.shape, 4.6, 0.3)))
+    low, high = np.percentile(image, (5, 99.9))
+    high = max(high + 0.25 * (high - low), low + 1e-6)  # so that circles stand out on what is brightest
     sizes = (("too small", gSig / 2), ("suggested", gSig), ("too large", 2 * gSig))
     for ax, (label, width) in zip(axes.ravel(), sizes):
-        show_image(ax, image, f"{label}: gSig {width:g}, circles {4 * width:g} px wide", cmap="gray")
+        show_image(ax, image, f"{label}: gSig {width:g}, circles {4 * width:g} px wide", (low, high), "gray")
         _circles(ax, spots, 2 * width, COLORS["accepted" if label == "suggested" else "rejected"])
     ax = axes[1, 1]
     if len(spots):

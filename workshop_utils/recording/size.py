@@ -103,7 +103,7 @@ def size(images: Any, cn: Any = None) -> Size:
     return Size(gSig, 2 * gSig + 1, 4 * gSig, sigma, profile, rule)
 
 
-def brightest_spots(image: Any, most: int = 12) -> np.ndarray:
+def brightest_spots(image: Any, most: int = 12, gSig: float = 2.5) -> np.ndarray:
     """
     Find the spots of an image that stand out most, away from the edge.
 
@@ -113,6 +113,8 @@ def brightest_spots(image: Any, most: int = 12) -> np.ndarray:
         Correlation image, or one like it.
     most : int
         How many.
+    gSig : float
+        Width of the spots that are looked for, px.
 
     Returns
     -------
@@ -122,7 +124,7 @@ def brightest_spots(image: Any, most: int = 12) -> np.ndarray:
     from scipy.ndimage import gaussian_filter, maximum_filter
 
     image = np.nan_to_num(np.asarray(image, dtype=np.float32))
-    bump = gaussian_filter(image, 1.0) - gaussian_filter(image, 8.0)
+    bump = gaussian_filter(image, 0.4 * gSig) - gaussian_filter(image, 3.2 * gSig)
     peaks = (bump == maximum_filter(bump, 9)) & (bump > 0)
     edge = min(6, min(image.shape) // 4)
     inside = np.zeros_like(peaks)

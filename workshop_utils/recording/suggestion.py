@@ -197,11 +197,11 @@ def suggest(
 
 def _of_rate(decay: Decay | None) -> str:
     """Say how far the rate can be believed."""
-    believed = "that is what is known of the recording"
+    believed = "the recording's notes say so"
     if decay is None or decay.plausible is None:
         return f"{believed}; nothing here could confirm it"
     if decay.plausible:
-        return f"{believed}, and transients decay in {decay.seconds:.2f} s with it, which is plausible"
+        return f"{believed}, and a decay in {decay.seconds:.2f} s is plausible"
     return f"{believed}, but transients would decay in {decay.seconds:.2f} s with it: look it up again"
 
 
