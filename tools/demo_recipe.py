@@ -1,8 +1,10 @@
 """
-The recipe of the demo movie, as a minisim specification.
+The recipes of the demo movies, as minisim specifications.
 
-A Miniscope V4 looks at hippocampal CA1: minisim's presets, zoomed to a part of the field, with brain motion,
-bleaching, and a second, deeper layer of cells that is out of focus.
+The first: a Miniscope V4 looks at hippocampal CA1, zoomed to a part of the field, with brain motion,
+bleaching, and a second, deeper layer of cells that is out of focus. The hard one: minisim's generic
+one-photon scope looks at layer 2/3 of the cortex, where cells lie at all depths; finer sampled, in less
+light, and moving more.
 """
 
 from __future__ import annotations
@@ -17,16 +19,20 @@ from minisim.spec import SpecWarning
 from minisim.steps.cell import spike_activity_params
 from minisim.steps.motion import physical_brain_motion
 
-__all__ = ["Recipe", "brain_path", "spec_of"]
+__all__ = ["RECIPES", "Recipe", "brain_path", "spec_of"]
 
 
 @dataclass(frozen=True)
 class Recipe:
     """
-    What the demo recording is made of; everything else is minisim's Miniscope V4 and CA1 preset.
+    What a demo recording is made of; everything else is as in minisim's presets of the scope and the region.
 
     Attributes
     ----------
+    file : str
+        Name of the movie's file without its ending; the truth's is followed by ``_truth``.
+    scope, region : str
+        Names of minisim's presets.
     seed : int
         Seed of all random numbers.
     n_px, n_frames : int
@@ -34,13 +40,13 @@ class Recipe:
     fr : float
         Frames a second, Hz.
     binning : int
-        Pixels of the sensor that make one of the movie, along each axis: with 2 a soma is some 7 px wide.
+        Pixels of the sensor that make one of the movie, along each axis.
     focus_um : float
         Depth of the focal plane, µm.
     layer_um, deep_um : tuple of float
-        Depth of the pyramidal layer in focus, and of the cells below it, µm.
+        Depth of the layer with the cells in focus, and of the cells below it, µm.
     density, deep_density : float
-        Cells per mm³ in the two.
+        Cells per mm³ in the two; 0: there are none.
     clearance_um : float
         Least distance between the surfaces of two somata, µm.
     activity : float
@@ -57,6 +63,10 @@ class Recipe:
         Power of the light, 1 = typical. High, so that 100 s show what an hour of bleaching does.
     motion_um, max_motion_um : float
         99th percentile and limit of the displacement of the brain, µm.
+    illumination, vignette : float
+        Share of the excitation, and of the light collected, in the corners of the frame.
+    leakage : float
+        Stray light in the middle of the frame, in units of light.
     photons : float
         Photons per unit of light.
     gain : float
@@ -65,6 +75,9 @@ class Recipe:
         The rule for detectable cells; see `detectable_cells`.
     """
 
+    file: str = "demo_ca1"
+    scope: str = "miniscope_v4"
+    region: str = "ca1"
     seed: int = 24
     n_px: int = 128
     n_frames: int = 1000
@@ -85,12 +98,47 @@ class Recipe:
     excitation: float = 40.0
     motion_um: float = 14.0
     max_motion_um: float = 15.5
+    illumination: float = 0.9
+    vignette: float = 0.85
+    leakage: float = 0.02
     photons: float = 800.0
     gain: float = 0.6
     min_snr: float = 25.0
     max_blur_px: float = 4.0
     max_cosine: float = 0.8
     min_border_px: float = 4.0
+
+
+#: The demo movies by the names that the lessons know them by.
+RECIPES: dict[str, Recipe] = {
+    "demo": Recipe(),
+    "demo_hard": Recipe(
+        file="demo_l23",
+        scope="generic_1p",
+        region="cortex_l23",
+        seed=1,
+        fr=20.0,
+        binning=4,
+        focus_um=130.0,
+        layer_um=(100.0, 200.0),
+        deep_density=0.0,
+        density=30000.0,
+        activity=0.6,
+        brightness_cv=0.5,
+        n_vessels=2,
+        vessel_depth_um=80.0,
+        vessel_radius_um=20.0,
+        neuropil=0.6,
+        illumination=0.75,
+        vignette=0.75,
+        leakage=0.05,
+        photons=150.0,
+        gain=0.4,
+        # The same lengths in the tissue as in the first demo's rule, 13.2 µm; a pixel is smaller here.
+        max_blur_px=8.8,
+        min_border_px=8.8,
+    ),
+}
 
 
 def spec_of(recipe: Recipe) -> minisim.Spec:
@@ -168,7 +216,7 @@ def brain_path(recipe: Recipe) -> list[tuple[float, float]]:
 
 
 def _scope(recipe: Recipe) -> presets.Scope:
-    scope = presets.miniscope_v4()
+    scope = getattr(presets, recipe.scope)()
     sensor = scope.image_sensor.model_copy(
         update={
             "n_px_height": recipe.n_px,
@@ -183,22 +231,25 @@ def _scope(recipe: Recipe) -> presets.Scope:
             "image_sensor": sensor,
             "photons_per_unit": recipe.photons,
             "focal_depth_in_tissue_um": recipe.focus_um,
-            "illumination": minisim.IlluminationProfile(falloff=0.9),
-            "vignette": minisim.Vignette(falloff=0.85),
-            "leakage": minisim.Leakage(profile="gaussian", level=0.02),
+            "illumination": minisim.IlluminationProfile(falloff=recipe.illumination),
+            "vignette": minisim.Vignette(falloff=recipe.vignette),
+            "leakage": minisim.Leakage(profile="gaussian", level=recipe.leakage),
         }
     )
 
 
 def _region(recipe: Recipe) -> presets.Region:
-    vessels = minisim.VesselLayer(
-        depth_um=recipe.vessel_depth_um,
-        n_roots=recipe.n_vessels,
-        root_radius_um=recipe.vessel_radius_um,
-        min_radius_um=recipe.vessel_radius_um / 4,
-        opacity=0.9,
+    region = getattr(presets, recipe.region)()
+    vessels = region.vasculature.layers[0].model_copy(
+        update={
+            "depth_um": recipe.vessel_depth_um,
+            "n_roots": recipe.n_vessels,
+            "root_radius_um": recipe.vessel_radius_um,
+            "min_radius_um": recipe.vessel_radius_um / 4,
+            "opacity": 0.9,
+        }
     )
-    return presets.ca1().model_copy(
+    return region.model_copy(
         update={
             "neuropil": minisim.Neuropil(amplitude=recipe.neuropil),
             "vasculature": minisim.Vasculature(enabled=True, layers=[vessels]),
@@ -207,7 +258,7 @@ def _region(recipe: Recipe) -> presets.Region:
 
 
 def _populations(recipe: Recipe) -> list[minisim.NeuronPopulation]:
-    cells = presets.ca1().population
+    cells = getattr(presets, recipe.region)().population
     # Somata don't run through each other.
     apart = 2 * cells.soma_radius_um + recipe.clearance_um
     return [
@@ -218,4 +269,5 @@ def _populations(recipe: Recipe) -> list[minisim.NeuronPopulation]:
             (recipe.layer_um, recipe.density),
             (recipe.deep_um, recipe.deep_density),
         )
+        if density
     ]

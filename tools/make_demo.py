@@ -1,10 +1,11 @@
 """
-Make the demo movie and its truth with minisim.
+Make the demo movies and their truth with minisim.
 
-    python tools/make_demo.py            writes data/demo_ca1.tif and data/demo_ca1_truth.npz
-    python tools/make_demo.py --check    makes them anew and compares them with the files
+    python tools/make_demo.py              writes both movies and their truth into data
+    python tools/make_demo.py demo_hard    only that one
+    python tools/make_demo.py --check      makes them anew and compares them with the files
 
-demo_recipe.py says what the recording is made of, data/README.md what is in the files.
+demo_recipe.py says what the recordings are made of, data/README.md what is in the files.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 import minisim
 import numpy as np
 import tifffile
-from demo_recipe import Recipe, spec_of
+from demo_recipe import RECIPES, Recipe, spec_of
 from minisim.spec import SpecWarning
 from threadpoolctl import threadpool_limits
 
@@ -50,10 +51,13 @@ class Demo:
         The recording.
     truth : dict of str to ndarray
         Arrays of the truth file, described in data/README.md.
+    file : str
+        Name of the movie's file without its ending.
     """
 
     movie: np.ndarray
     truth: dict[str, np.ndarray]
+    file: str
 
 
 def make(recipe: Recipe | None = None) -> Demo:
@@ -63,7 +67,7 @@ def make(recipe: Recipe | None = None) -> Demo:
     Parameters
     ----------
     recipe : Recipe, optional
-        What to make; the demo if not given.
+        What to make; the first demo if not given.
 
     Returns
     -------
@@ -93,7 +97,7 @@ def make(recipe: Recipe | None = None) -> Demo:
         "stage_names": np.array(list(STAGES)),
         "stage_frame": np.int32(stage_frame(recording)),
     }
-    return Demo(recording.observed.astype(np.uint8), truth)
+    return Demo(recording.observed.astype(np.uint8), truth, recipe.file)
 
 
 def stage_frame(recording: minisim.Recording) -> int:
@@ -240,7 +244,7 @@ def write(demo: Demo, folder: Path) -> tuple[Path, Path]:
         The two files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    movie, truth = folder / "demo_ca1.tif", folder / "demo_ca1_truth.npz"
+    movie, truth = folder / f"{demo.file}.tif", folder / f"{demo.file}_truth.npz"
     partial = movie.with_suffix(".part.tif")
     with tifffile.TiffWriter(partial) as tif:
         tif.write(
@@ -276,9 +280,9 @@ def check(demo: Demo, folder: Path) -> list[str]:
         Names of the arrays that differ.
     """
     differing = []
-    if not np.array_equal(tifffile.imread(folder / "demo_ca1.tif"), demo.movie):
+    if not np.array_equal(tifffile.imread(folder / f"{demo.file}.tif"), demo.movie):
         differing.append("movie")
-    with np.load(folder / "demo_ca1_truth.npz") as stored:
+    with np.load(folder / f"{demo.file}_truth.npz") as stored:
         names = set(stored.files) | set(demo.truth)
         for name in sorted(names):
             if (
@@ -323,18 +327,27 @@ def main(argv: list[str] | None = None) -> int:
     int
         0, or 1 if `--check` finds a difference.
     """
-    parser = argparse.ArgumentParser(description="Make the demo movie and its truth with minisim.")
+    parser = argparse.ArgumentParser(description="Make the demo movies and their truth with minisim.")
     default = Path(__file__).resolve().parent.parent / "data"
     parser.add_argument("--out", type=Path, default=default, help="folder of the files (default: data)")
     parser.add_argument("--check", action="store_true", help="compare with the files instead of writing them")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"which: {', '.join(RECIPES)}; all by default"
+    )
     options = parser.parse_args(argv)
-    demo = make()
-    if options.check:
+    unknown = set(options.names) - set(RECIPES)
+    if unknown:
+        parser.error(f"expected names among {', '.join(RECIPES)}, found {', '.join(sorted(unknown))}")
+    worst = 0
+    for name in options.names or RECIPES:
+        demo = make(RECIPES[name])
+        if not options.check:
+            print(f"{name}: {describe(demo, write(demo, options.out))}")
+            continue
         differing = check(demo, options.out)
-        print(f"differs: {', '.join(differing)}" if differing else "same as the files")
-        return int(bool(differing))
-    print(describe(demo, write(demo, options.out)))
-    return 0
+        worst |= bool(differing)
+        print(f"{name}: " + (f"differs: {', '.join(differing)}" if differing else "same as the files"))
+    return int(worst)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEMO",
+    "DEMOS",
     "CopyReport",
     "KnownMovie",
     "cache_folder",
@@ -29,7 +30,9 @@ __all__ = [
     "truth_for",
 ]
 
-DEMO = "demo_ca1.tif"
+#: Simulated movies that come with the workshop, by the names that the lessons know them by.
+DEMOS = {"demo": "demo_ca1.tif", "demo_hard": "demo_l23.tif"}
+DEMO = DEMOS["demo"]
 _SUFFIXES = (".tif", ".tiff", ".btf", ".avi", ".mkv", ".npy", ".hdf5", ".h5", ".nwb", ".mat", ".sbx")
 _FOLDER_SUFFIXES = (".zarr", ".n5")
 
@@ -53,7 +56,8 @@ def get(name_or_path: str | os.PathLike) -> Path:
     Parameters
     ----------
     name_or_path : str or path-like
-        ``'demo'``, a file name from the registry, the path of a movie, or of a folder that holds one.
+        ``'demo'`` or ``'demo_hard'``, a file name from the registry, the path of a movie, or of a folder that
+        holds one.
 
     Returns
     -------
@@ -68,8 +72,8 @@ def get(name_or_path: str | os.PathLike) -> Path:
         The folder holds several movies, or the movie is empty, incomplete or can't be read.
     """
     text = os.fspath(name_or_path).strip()
-    if text in ("demo", DEMO):
-        return _demo()
+    if text in DEMOS or text in DEMOS.values():
+        return _demo(DEMOS.get(text, text))
     path = Path(text).expanduser()
     with data_messages.reaching(path):
         if text and path.exists():
@@ -140,8 +144,8 @@ def frame_rate(path: str | os.PathLike) -> float | None:
     return float(entry.frame_rate) if entry is not None and entry.frame_rate else None
 
 
-def _demo() -> Path:
-    path = folder() / DEMO
+def _demo(name: str) -> Path:
+    path = folder() / name
     if path.is_file():
         return path
     raise MissingFileError(

@@ -159,9 +159,8 @@ def not_found(text: str, path: Path, known: Iterable[str], is_movie: Callable[[P
         The message.
     """
     known = list(known)
-    expected = (
-        f"a movie: 'demo', a known name ({', '.join(known) or 'none'}), or the path of a file or folder"
-    )
+    names = ", ".join(known) or "none"
+    expected = f"a movie: 'demo', 'demo_hard', a known name ({names}), or the path of a file or folder"
     if _on_drive(path) and not colab.mounted():
         return explain(f"a movie on Google Drive at {path}", *_unmounted())
     if re.match(r"[A-Za-z]:[\\/]", text) and os.name != "nt":
@@ -175,7 +174,7 @@ def not_found(text: str, path: Path, known: Iterable[str], is_movie: Callable[[P
     there = path.parent
     items = [item for item in there.iterdir() if not item.name.startswith(".")]
     # Nearest by file name, offered as the path that would have worked.
-    choices = {name: name for name in ("demo", *known)}
+    choices = {name: name for name in ("demo", "demo_hard", *known)}
     choices |= {item.name: str(there / item.name) for item in items if is_movie(item) or item.is_dir()}
     hint = nearest(text, choices) or nearest(path.name, choices)
     fix = f"did you mean '{choices[hint]}'? " if hint else ""

@@ -183,7 +183,7 @@ def _chosen(known: dict[int, Path], steps: list[int] | None) -> dict[int, Path]:
 
 def _session_parameters(opened: session.Session, movie: str) -> dict[str, str]:
     # A name stays a name, so that the executed notebook can be run anywhere; a path has to be absolute.
-    named = movie in ("demo", data.DEMO) or movie in data.registry()
+    named = movie in data.DEMOS or movie in data.registry()
     return {"movie": movie if named else str(opened.movie), "results": str(opened.folder)}
 
 

@@ -210,7 +210,7 @@ def _place(
     say: Callable[[str], None],
 ) -> Placer:
     placer = Placer(folder, before, say)
-    own = movie != data.folder() / data.DEMO
+    own = movie not in [data.folder() / name for name in data.DEMOS.values()]
     placer.copy(movie, name, keep=own)
     truth = movie.with_name(f"{movie.stem}_truth.npz")
     if truth.is_file():
@@ -235,7 +235,7 @@ def _readme(drive_folder: str, movie: str, lessons: list[Path], facts: dict[str,
         place=" > ".join([{"MyDrive": "My Drive", "Shareddrives": "Shared drives"}[root], *parts]),
         shared_drive=root == "Shareddrives",
         movie=movie,
-        demo=movie == data.DEMO,
+        demo=movie in data.DEMOS.values(),
         all_in_one=lessons[0].name,
         lessons=[(path.name, title_of(path)) for path in lessons[1:]],
         results=RESULTS_FOLDER.replace("MyDrive/", "My Drive > ") + f" > {Path(movie).stem}",

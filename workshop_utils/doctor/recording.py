@@ -48,7 +48,7 @@ class Recording:
         """The folder of results that a lesson would take."""
         from workshop_utils import data, session
 
-        named = Path(data.DEMO if self.requested == "demo" else self.requested)
+        named = Path(data.DEMOS.get(self.requested, self.requested))
         return session.results_folder(self.results, self.path or named)
 
 
