@@ -15,7 +15,7 @@
 # figure first: it says what to look for.
 
 # %% tags=["parameters"]
-movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie
+movie = "demo"  # "demo", "demo_hard", a name from data/registry.json, or the path of your own movie
 results = "results"  # folder for what the workshop writes; in Colab it is on your Drive
 frame_rate = 10.0  # frames per second, used where the movie's own rate is not known
 drive_folder = "MyDrive/behavior&calcium-imaging-workshop/data/calcium-imaging-data"  # in Colab
@@ -331,8 +331,8 @@ exercises.point_out(my_cell, my_vessel, correlation, s.truth)
 #
 # ## When it goes wrong
 #
-# - *"Expected a movie: 'demo', a known name":* there is no file of that name. The message lists what is
-#   beside the path you gave. Mind capital letters.
+# - *"Expected a movie: 'demo', 'demo_hard', a known name":* there is no file of that name. The message
+#   lists what is beside the path you gave. Mind capital letters.
 # - *Drive asks again and again, or "credential propagation was unsuccessful":* allow access with the account
 #   you use Colab with, and tick every box in the window that asks.
 # - *"No workshop in ..."*, or the folder isn't found: it was shared with you, but isn't in your Drive yet. In

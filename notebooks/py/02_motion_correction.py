@@ -8,7 +8,7 @@
 # need not have run on this machine.
 
 # %% tags=["parameters"]
-movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie
+movie = "demo"  # "demo", "demo_hard", a name from data/registry.json, or the path of your own movie
 results = "results"  # folder for what the workshop writes; in Colab it is on your Drive
 motion_correct = True  # False: the movie is already corrected, only make the memory map
 pw_rigid = False  # use the piecewise-rigid correction for the result (both are shown)
@@ -316,6 +316,17 @@ print("parameters kept in", s.save_params(opts))
 correlations = [np.nan_to_num(cm.local_correlations(m, swap_dim=False)) for m in (movie_raw, images)]
 maxima = [np.max(m, axis=0) for m in (movie_raw, images)]
 plots.before_after(maxima[0], correlations[0], maxima[1], correlations[1])
+
+# %% [markdown]
+# **What motion does if it is left in**, from close up, in the correlation image before and after. *Look
+# for:* the cell, which is smeared over its neighbourhood on the left, and a spot along a vessel that looks
+# like a cell and is none: it is the vessel's edge, jumping.
+
+# %%
+plots.motion_left_figure(*correlations)
+
+# %% [markdown]
+# The same in numbers:
 
 # %% tags=["report"]
 table = MotionTable(s.truth.shifts if s.truth else None)

@@ -8,7 +8,7 @@
 # lesson 2 left in the results folder; if it is not there, this lesson offers to make it.
 
 # %% tags=["parameters"]
-movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie
+movie = "demo"  # "demo", "demo_hard", a name from data/registry.json, or the path of your own movie
 results = "results"  # folder for what the workshop writes; in Colab it is on your Drive
 gSig = 3  # width (sigma) of a cell in pixels: about a quarter of its diameter
 min_corr = 0.85  # smallest local correlation of a seed pixel, 0 to 1

@@ -8,7 +8,7 @@
 # in the results folder; if it is not there, this lesson offers to make it.
 
 # %% tags=["parameters"]
-movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie
+movie = "demo"  # "demo", "demo_hard", a name from data/registry.json, or the path of your own movie
 results = "results"  # folder for what the workshop writes; in Colab it is on your Drive
 rf = 40  # half the width of a patch, pixels
 stride = 20  # overlap of neighbouring patches, pixels
@@ -110,8 +110,11 @@ print(f"{T} frames of {dims[0]} x {dims[1]} pixels; gSig {gSig}")
 # predicts the transients too (it touches the cell, or its neighbour fires together with it).
 
 # %%
-center = np.unravel_index(np.argmax(cn * pnr), dims)
 radius = ring_size_factor * opts.init["gSiz"][0]
+edge = int(np.ceil(radius))
+inner = np.zeros(dims, bool)
+inner[edge:-edge, edge:-edge] = True
+center = np.unravel_index(np.argmax(np.where(inner, cn * pnr, 0)), dims)  # whose ring is whole
 plots.ring_figure(images, center, radius, fr=fr)
 
 # %% [markdown]
@@ -311,16 +314,17 @@ if s.truth:
 # ## Patches too small
 #
 # What if patches are hardly larger than a cell? Then few cells are whole in a patch, the ring has no room,
-# and there is too little around a cell to tell it from the background. The same fit again, with `rf` 8 and
-# `stride` 4; the parameters above stay as they were.
+# and there is too little around a cell to tell it from the background. The same fit again, with patches one
+# and a half cells wide; the parameters above stay as they were.
 #
 # *Bad, on the right:* cells in pieces, cells missing, outlines with straight edges.
 
 # %% tags=["report"]
-small = challenge.refit(images, opts, dview=dview, rf=8, stride=4)
-display(plots.fits_pair({f"rf {rf}": estimates, "rf 8": small}, cn, truth=s.truth))
+narrow = max(2 * cell // 3, int(0.8 * radius))  # a patch of 2 * narrow + 1 px
+small = challenge.refit(images, opts, dview=dview, rf=narrow, stride=cell // 3)
+display(plots.fits_pair({f"rf {rf}": estimates, f"rf {narrow}": small}, cn, truth=s.truth))
 if s.truth:
-    print("rf 8:", scoring.score(small.A, small.C, s.truth))
+    print(f"rf {narrow}:", scoring.score(small.A, small.C, s.truth))
 
 # %% [markdown]
 # ## Save

@@ -9,7 +9,7 @@
 # lesson offers to make it.
 
 # %% tags=["parameters"]
-movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie
+movie = "demo"  # "demo", "demo_hard", a name from data/registry.json, or the path of your own movie
 results = "results"  # folder for what the workshop writes; in Colab it is on your Drive
 min_SNR = 3.0  # accept a component whose transients have at least this signal-to-noise ratio
 rval_thr = 0.85  # accept a component whose footprint correlates at least this much with the movie

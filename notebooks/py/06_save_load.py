@@ -8,7 +8,7 @@
 # that lesson 5 left in the results folder; if it is not there, this lesson offers to make it.
 
 # %% tags=["parameters"]
-movie = "demo"  # "demo", a name from data/registry.json, or the path of your own movie
+movie = "demo"  # "demo", "demo_hard", a name from data/registry.json, or the path of your own movie
 results = "results"  # folder for what the workshop writes; in Colab it is on your Drive
 save_as = "cnmfe_results.hdf5"  # where to save: a name in the results folder, or a full path
 export_folder = "export"  # where to put the tables and pictures: a name in the results folder, or a full path
