@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipy import sparse
+from synthetic import blob, flat_footprints
 
 from cnmf_engine.errors import InputError, ParameterError
-from tests.synthetic import blob, flat_footprints
 from workshop_utils.browser import binned, component_browser, component_table, pack_traces
 from workshop_utils.browser.footprints import shrunk
 from workshop_utils.browser.packing import LEVELS, MISSING, bin_width, binned_frames, compressed_bytes
@@ -348,7 +348,9 @@ def test_display_leaves_a_picture_where_nobody_can_click(monkeypatch, nobody):
     shown = []
     monkeypatch.setattr(output, "headless", lambda: nobody)
     monkeypatch.setattr("IPython.display.display", shown.append)
-    monkeypatch.setattr(showing, "show_or_return", lambda layout, alt, still: shown.append((layout.name, alt)))
+    monkeypatch.setattr(
+        showing, "show_or_return", lambda layout, alt, still: shown.append((layout.name, alt))
+    )
     component_browser(estimates_of())._ipython_display_()
     if nobody:
         assert isinstance(shown[0], LessonFigure)

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from synthetic import blob, flat_footprints
 
-from tests.synthetic import blob, flat_footprints
 from workshop_utils.browser import component_browser
 
 DIMS = (60, 60)
