@@ -30,13 +30,16 @@ test: $(VENV)/.test $(COLAB)/.made check ## style, notebooks in sync, all tests 
 test-colab: $(VENV)/.test $(COLAB)/.made ## the wheel and each notebook on new machines with Colab's packages
 	$(BIN)/python -m pytest tests/colab --every-lesson --durations=10
 
-check: $(VENV)/.test ## style, and that the notebooks agree with their sources
+check: $(VENV)/.test ## style, spelling, and that what is built agrees with its sources
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/typos
 	$(BIN)/python tools/build_notebooks.py --check
+	$(BIN)/python tools/lesson_table.py --check
 
-notebooks: $(VENV)/.test ## build the notebooks from notebooks/py
+notebooks: $(VENV)/.test ## build the notebooks from notebooks/py, and the table of their lengths
 	$(BIN)/python tools/build_notebooks.py
+	$(BIN)/python tools/lesson_table.py
 
 gallery: $(VENV)/.test ## all lessons, executed, as a website for any static host, in build/gallery/site
 	@$(BIN)/python -m tools.gallery $(ARGS)

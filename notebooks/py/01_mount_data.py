@@ -268,8 +268,8 @@ s.record("movie", path=s.movie, shape=[T, rows, columns], fr=fr)
 # %% [markdown]
 # ## Exercises
 #
-# Each has a hint, a check that answers you, and a solution. All three are folded away until you open them
-# or run them. A check never stops the notebook: try as often as you like.
+# Each has a hint and a solution, folded away until you open them, and a check that answers you: write your
+# answer and run the cell. A check never stops the notebook: try as often as you like.
 #
 # ### Exercise 1.1: fewer frames
 #

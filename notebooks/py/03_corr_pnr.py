@@ -193,7 +193,7 @@ sliders.corr_pnr_tuner(images[::step], cn, pnr, opts, session=s, truth=s.truth)
 # What the next lessons will use:
 
 # %%
-print({key: opts.init[key] for key in ("gSig", "gSiz", "min_corr", "min_pnr")})
+print("gSig {gSig}, gSiz {gSiz}, min_corr {min_corr:g}, min_pnr {min_pnr:g}".format(**opts.init))
 
 # %% [markdown]
 # ## The same with holoviews

@@ -221,7 +221,9 @@ if s.truth:
 
 # %%
 estimates.filter_components(images, opts, new_dict=quality, dview=dview)
-print(f"back to {quality}: {len(estimates.idx_components)} accepted")
+print(
+    "back to SNR {min_SNR:g} or r {rval_thr:g}:".format(**quality), len(estimates.idx_components), "accepted"
+)
 
 # %%
 cnm.save(str(model["file"]))
@@ -257,17 +259,19 @@ exercises.count_above(my_count, estimates.SNR_comp, 5)
 # %% [markdown]
 # ### Exercise 5.2 (open): beat the lesson
 #
-# Now everything together. The board starts with the score of the values that the lessons chose. Each attempt
-# takes the corrected movie through seeds, fit and evaluation anew, with your values in place of ours, and
-# adds a line. Nothing that was saved is touched. Can you get a higher F1? And say why it worked: a better
-# score for no reason will not help you on the next movie.
+# Now everything together. The board starts with the score of the values that the lessons chose. Each
+# attempt takes the corrected movie through seeds, fit and evaluation anew, with your values in place of
+# ours, and adds a line. Nothing that was saved is touched. Can you get a higher F1? On the demo movie there
+# is little left to win: no cell is missed, and few components are invented. On the hard demo, `movie =
+# "demo_hard"` in lessons 2 to 5 (with a results folder of its own), there is much. And say why it worked: a
+# better score for no reason will not help you on the next movie.
 #
 # <details><summary>Hint</summary>
 #
-# Look at what was missed in the map of lesson 4. Dim cells need lower thresholds for seeds (`min_pnr`,
-# `min_corr`); then false ones come along, and `min_SNR` and `rval_thr` have to throw them out. Any
-# parameter of lessons 3 to 5 may be named: `gSig`, `min_corr`, `min_pnr`, `merge_thr`, `ring_size_factor`,
-# `rf`, `tsub`, `min_SNR`, `rval_thr`.
+# First see what is wrong: the map of lesson 4 shows what was missed and what was invented. Missed cells are
+# most often dim: lower the thresholds for seeds (`min_pnr`, `min_corr`). Invented ones are often two halves
+# of one cell, or sit at the edge: make evaluation stricter (`min_SNR`, `rval_thr`), or change how the cells
+# are sought (`tsub`, `gSig`, `merge_thr`, `ring_size_factor`).
 #
 # </details>
 
@@ -295,9 +299,9 @@ board.figure(estimates.Cn)
 
 # %% [markdown] tags=["instructor"]
 # > **Instructor.** This is the part that people remember. Give 15 minutes, then let the best three say what
-# > they changed and why. Boards are kept in `challenge.json` in the results folder. For a fair finish set
-# > `movie = "demo_hard"` in lessons 2 to 5: what won on the easy movie rarely wins there, and that is the
-# > conversation to have.
+# > they changed and why. Boards are kept in `challenge.json` in the results folder. For a fair finish take
+# > `movie = "demo_hard"`, with a results folder of its own, in lessons 2 to 5. Ask before you start: will
+# > what won on the easy movie win there, too?
 
 # %% [markdown]
 # ## Close the workers

@@ -182,8 +182,8 @@ recording.motion_figure(motion, fr, quadrants)
 # If they disagree by more than a third, look again: wide flashes are cells out of focus.
 #
 # The figure puts circles of half the size, the suggested size, and twice it on the same spots. *Good:* a
-# circle goes round one cell, with nothing of its neighbour (top right). *Bad:* circles inside cells (top
-# left), or around several (bottom left).
+# circle goes round one cell; where cells lie this close, it takes a little of its neighbours along (top
+# right). *Bad:* circles inside cells (top left), or around several (bottom left).
 
 # %% tags=["report"]
 step = max(1, T // 1000)
