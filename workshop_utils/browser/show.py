@@ -195,4 +195,4 @@ class ComponentBrowser:
             return
         from cnmf_engine.visualization.showing import show_or_return
 
-        show_or_return(self.layout(), f"Component browser, {page_title(self.table)}", self.still)
+        show_or_return(self.layout(), f"Component browser of {page_title(self.table)}.", self.still)

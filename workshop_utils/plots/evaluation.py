@@ -287,8 +287,9 @@ def score_bars(scores: Mapping[str, Any]) -> LessonFigure:
     ax.set(xticks=range(len(measures)), xticklabels=list(measures))
     ax.tick_params(axis="x", length=0)
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0)
-    figure.alt = "; ".join(
+    marks = [
         f"{label}: precision {result.precision:.2f}, recall {result.recall:.2f}, F1 {result.f1:.2f}"
         for label, result in scores.items()
-    )
+    ]
+    figure.alt = f"Bars of scores. {'; '.join(marks)}."
     return figure

@@ -200,9 +200,8 @@ def shift_comparison(shifts: Mapping[str, Any], fr: float, truth: Any = None) ->
         bars.set(yticks=range(len(errors)), yticklabels=list(errors), xlabel="error (px, RMS)")
         bars.set_xlim(0, 1.25 * max(max(errors.values()), 0.1))
         bars.invert_yaxis()
-    figure.alt = "Row shifts over time for " + ", ".join(
-        f"{label}" + (f" (error {errors[label]:.2f} px)" if errors else "") for label in found
-    )
+    named = [label + (f" (error {errors[label]:.2f} px)" if errors else "") for label in found]
+    figure.alt = f"Row shifts over time for {', '.join(named)}."
     return figure
 
 
@@ -291,5 +290,6 @@ def motion_quality(measures: Mapping[str, tuple[float, float]]) -> LessonFigure:
         clear_spines(ax, title=textwrap.fill(name, 24))
         ax.set_ylim(min(0, *values) * 1.2, max(*values, 1e-9) * 1.18)
         ax.margins(x=0.2)
-    figure.alt = "; ".join(f"{name}: {a:.3g} before, {b:.3g} after" for name, (a, b) in measures.items())
+    changes = [f"{name}: {a:.3g} before, {b:.3g} after" for name, (a, b) in measures.items()]
+    figure.alt = f"Bars before and after motion correction. {'; '.join(changes)}."
     return figure
