@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import copy
 import html
+import itertools
 import json
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cnmf_engine.errors import ParameterError, explain, nearest
+from workshop_utils.attempts import HEADS, MARKS, Attempt, read, tuples
 from workshop_utils.files import write_text
 
 if TYPE_CHECKING:
@@ -27,69 +29,9 @@ FILE_NAME = "challenge.json"
 _FIRST = "the lessons' values"
 # What a fit and its evaluation depend on; the movie's own and the motion's values are settled before.
 _GROUPS = ("patch", "preprocess", "init", "spatial", "temporal", "merging", "quality")
-_MARKS = ("precision", "recall", "f1", "trace_r_median")
-_HEADS = ("attempt", "changed", "accepted", "of", "precision", "recall", "F1", "trace r", "time")
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """
-    One line of the board.
-
-    Attributes
-    ----------
-    name : str
-        What it is called.
-    changes : dict
-        The parameters that differ from the lessons', with their values.
-    components, accepted : int
-        Components of the fit, and how many of them evaluation accepted.
-    marks : dict of str to float
-        `precision`, `recall`, `f1` and `trace_r_median` of the accepted ones; empty without an answer key.
-    seconds : float
-        How long fit and evaluation took, s.
-    problem : str
-        Why there is no result; empty if there is one.
-    """
-
-    name: str
-    changes: dict[str, Any] = field(default_factory=dict)
-    components: int = 0
-    accepted: int = 0
-    marks: dict[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
-    problem: str = ""
-
-    @property
-    def f1(self) -> float:
-        """F1, -1 where there is none, so that any score is better."""
-        value = self.marks.get("f1", np.nan)
-        return -1.0 if np.isnan(value) else float(value)
-
-    @property
-    def rank(self) -> tuple[float, float]:
-        """What attempts are sorted by: F1 to three digits, then the traces."""
-        return round(self.f1, 3), float(np.nan_to_num(self.marks.get("trace_r_median", 0.0)))
-
-    def cells(self) -> list[str]:
-        """Write the line, one text a column."""
-        changed = ", ".join(f"{key}={_written(value)}" for key, value in self.changes.items()) or "nothing"
-        if self.problem:
-            return [self.name, changed, self.problem, *[""] * (len(_HEADS) - 3)]
-        marks = [f"{self.marks[key]:.3f}" if key in self.marks else "-" for key in _MARKS]
-        return [self.name, changed, str(self.accepted), str(self.components), *marks, f"{self.seconds:.1f} s"]
-
-    def __str__(self) -> str:
-        """Say it in one sentence."""
-        if self.problem:
-            return f"{self.name}: {self.problem}"
-        text = f"{self.name}: {self.accepted} of {self.components} components accepted"
-        if self.marks:
-            precision, recall, f1, r = (self.marks[key] for key in _MARKS)
-            text += (
-                f", precision {precision:.3f}, recall {recall:.3f}, F1 {f1:.3f}, trace correlation {r:.3f}"
-            )
-        return f"{text}, in {self.seconds:.1f} s"
+# What a fit with odd values may end in, in either engine.
+_FAILURES = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+_LONG = 2.0  # s; what takes longer says so before it starts
 
 
 class Board:
@@ -148,10 +90,15 @@ class Board:
             There is no parameter of that name; nothing was computed.
         """
         grouped = _grouped(self._opts, changes)
+        changes = {key: tuples(value) for key, value in changes.items()}
         label, started = self._free_name(name), time.perf_counter()
+        if self.first.seconds > _LONG:
+            print(
+                f"{label}: fit and evaluation; the lessons' fit took {self.first.seconds:.0f} s", flush=True
+            )
         try:
             estimates = _fit(self._images, self._opts, grouped, self._dview, evaluate=True)
-        except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
+        except _FAILURES as error:
             # Words that say what is wrong belong on the board, beside the attempts that worked.
             problem = " ".join(str(error).split()) or type(error).__name__
             made = Attempt(
@@ -161,6 +108,7 @@ class Board:
             made = self._line(label, changes, estimates, time.perf_counter() - started)
             self._results[label] = estimates
         self._add(made)
+        self._forget_all_but_the_best()
         return made
 
     def figure(self, image: Any) -> LessonFigure:
@@ -190,10 +138,10 @@ class Board:
 
     def __str__(self) -> str:
         """Write the table as text."""
-        lines = [list(_HEADS)] + [one.cells() for one in self.attempts]
+        lines = [list(HEADS)] + [one.cells() for one in self.attempts]
         # A failed attempt's message would make its column, and the table, as wide as itself.
         widths = [
-            max(len(line[k]) for line in lines if k < 2 or len(line[2]) < 12) for k in range(len(_HEADS))
+            max(len(line[k]) for line in lines if k < 2 or len(line[2]) < 12) for k in range(len(HEADS))
         ]
         rows = ["  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip() for line in lines]
         return "\n".join([*rows, self._verdict()])
@@ -201,7 +149,7 @@ class Board:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th style="text-align:left">{name}</th>' for name in _HEADS)
+        head = "".join(f'<th style="text-align:left">{name}</th>' for name in HEADS)
         rows = "".join(self._row(one) for one in self.attempts)
         caption = html.escape(self._verdict())
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><p>{caption}</p>"
@@ -225,6 +173,12 @@ class Board:
         best = self.best
         return f"Best so far: {best.name}, F1 {best.f1:.3f}." if best.f1 >= 0 else "No score yet."
 
+    def _forget_all_but_the_best(self) -> None:
+        """Free the results that no figure will show; those of a long recording are large."""
+        here = [one for one in self.attempts if one.name in self._results]
+        best = max(here, key=lambda one: one.rank).name
+        self._results = {name: result for name, result in self._results.items() if name in (best, _FIRST)}
+
     def _free_name(self, name: str) -> str:
         taken = {one.name for one in self.attempts}
         number, label = 2, str(name)
@@ -239,8 +193,10 @@ class Board:
         marks = {}
         if self._truth is not None:
             found = score(estimates.A[:, kept], estimates.C[kept], self._truth)
-            marks = {key: float(getattr(found, key)) for key in _MARKS}
-        return Attempt(name, changes, int(estimates.A.shape[1]), len(kept), marks, float(seconds))
+            marks = {key: float(value) for key in MARKS if np.isfinite(value := getattr(found, key))}
+        count = int(estimates.A.shape[1])
+        problem = "" if count else "found no component"
+        return Attempt(name, changes, count, len(kept), marks if count else {}, float(seconds), problem)
 
     def _add(self, made: Attempt) -> None:
         self.attempts.append(made)
@@ -251,18 +207,21 @@ class Board:
         """Take over the lines of an earlier session, but not its first, which is made anew."""
         try:
             content = json.loads(self._path.read_text(encoding="utf-8"))
-            earlier = [Attempt(**line) for line in content["attempts"][1:]]
+            earlier = [read(line) for line in content["attempts"][1:]]
         except FileNotFoundError:
             return
-        except (ValueError, KeyError, TypeError) as error:
-            aside = self._path.with_suffix(".damaged.json")
-            self._path.replace(aside)
-            print(
-                f"The board in {self._path.name} can't be read ({error}); it is now {aside.name}, and"
-                " a new one begins."
-            )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            aside = self._put_aside()
+            print(f"{self._path.name} is damaged; it was kept as {aside.name}, and a new board begins.")
             return
         self.attempts += earlier
+
+    def _put_aside(self) -> Path:
+        """Rename the file, never onto one that was put aside before."""
+        names = (f"challenge.damaged{number or ''}.json" for number in itertools.count())
+        aside = next(path for path in map(self._path.with_name, names) if not path.exists())
+        self._path.replace(aside)
+        return aside
 
 
 def start(session: Session, images: Any, opts: Any, estimates: Any, dview: Any = None) -> Board:
@@ -341,9 +300,7 @@ def _grouped(opts: Any, changes: dict[str, Any]) -> dict[str, dict[str, Any]]:
     groups = {name: known[name] for name in _GROUPS if name in known}
     changes = dict(changes)
     if changes.get("gSig") is not None and "gSiz" not in changes:
-        width = np.broadcast_to(np.asarray(changes["gSig"], dtype=int).ravel(), 2)
-        changes["gSig"] = tuple(int(w) for w in width)
-        changes["gSiz"] = tuple(int(2 * w + 1) for w in width)
+        changes["gSig"], changes["gSiz"] = _widths(changes["gSig"])
     grouped: dict[str, dict[str, Any]] = {}
     for key, value in changes.items():
         homes = [name for name, values in groups.items() if key in values]
@@ -357,13 +314,19 @@ def _grouped(opts: Any, changes: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return grouped
 
 
+def _widths(gSig: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Give gSig for both axes, and the gSiz that follows from it."""
+    width = np.asarray(gSig).ravel()
+    if width.size not in (1, 2) or width.dtype.kind not in "iuf" or not np.all(width == np.round(width)):
+        fix = "give one whole number or two, such as gSig=4 or gSig=(4, 4)"
+        raise ParameterError(explain("gSig as whole pixels", repr(gSig), fix))
+    pair = tuple(int(w) for w in np.broadcast_to(width, 2))
+    return pair, tuple(2 * w + 1 for w in pair)
+
+
 def _accepted(estimates: Any) -> np.ndarray:
     kept = getattr(estimates, "idx_components", None)
     return np.arange(estimates.A.shape[1]) if kept is None else np.asarray(kept, dtype=int)
-
-
-def _written(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _plain(value: Any) -> Any:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workshop_utils.exercises.reading import is_empty, share_line, whole_number
-from workshop_utils.exercises.verdict import Verdict, answering, no_answer, not_yet, right
+from workshop_utils.exercises.reading import close, is_empty, one_number, share_line, whole_number
+from workshop_utils.exercises.verdict import Unusable, Verdict, answering, no_answer, not_yet, right
 
 if TYPE_CHECKING:
-    from workshop_utils.challenge import Board
+    from workshop_utils.challenge import Attempt, Board
 
 __all__ = ["beat", "count_above"]
+
+# Smaller differences in F1 and recall, and in the traces' correlation, are chance.
+_LEAST, _LEAST_R = 0.0005, 0.0015
+_NAMES = {"precision": "precision", "recall": "recall", "f1": "F1", "trace_r_median": "trace correlation"}
 
 
 @answering
@@ -35,19 +40,33 @@ def count_above(answer: Any, SNR: Any, threshold: float) -> Verdict:
         Right for the number of components whose SNR is larger.
     """
     SNR = np.asarray(SNR, dtype=float).ravel()
-    count = whole_number(answer, "a number of components", "my_count", "np.sum of a comparison gives one.")
-    above = int(np.sum(SNR > threshold))
-    if count == above:
+    above, total = int(np.sum(SNR > threshold)), len(SNR)
+    value = one_number(answer, "a number of components", "my_count")
+    if close(value, above, 0):
         return right(
-            f"{above} of {len(SNR)} components have an SNR above {threshold:g}.",
+            f"{above} of {total} components have an SNR above {threshold:g}.",
             "One thing more: evaluation asks for SNR or r, so it may accept more than these.",
         )
-    if count == len(SNR) - above:
-        return not_yet(f"that is the other side: those with an SNR of {threshold:g} or less.")
-    if count == len(SNR):
-        return not_yet("that is the number of all components. Compare first, then sum.")
-    share = share_line(count, above, len(SNR), "components")
-    return not_yet(share or f"compare each value with {threshold:g}, and count those that are larger.")
+    if slip := _slip(value, SNR, threshold, above):
+        return not_yet(slip)
+    whole_number(answer, "a number of components", "my_count", "np.sum of a comparison gives one.")
+    if not 0 <= value <= total:
+        return not_yet(f"there are {total} components in all.")
+    return not_yet(f"compare each value with {threshold:g}, and count those that are larger.")
+
+
+def _slip(value: float, SNR: np.ndarray, threshold: float, above: int) -> str:
+    """Say what was computed in place of the count."""
+    slips = (
+        (len(SNR) - above, f"that is the other side: those with an SNR of {threshold:g} or less."),
+        (np.sum(SNR < threshold), f"that is the other side: those with an SNR below {threshold:g}."),
+        (np.sum(SNR >= threshold), f"nearly: above means larger than {threshold:g}. Use >, not >=."),
+        (len(SNR), "that is the number of all components. Compare first, then sum."),
+        (np.sum(SNR), "that is the sum of all SNRs. Compare first, then sum: each True counts as 1."),
+        (np.sum(SNR[SNR > threshold]), "that is the sum of their SNRs. Sum the comparison itself."),
+    )
+    said = next((why for wrong, why in slips if close(value, float(wrong), 1e-4)), "")
+    return said or share_line(value, above, len(SNR), "components")
 
 
 @answering
@@ -57,50 +76,78 @@ def beat(answer: Any, board: Board) -> Verdict:
 
     Parameters
     ----------
-    answer : dict or None
-        The parameters that were changed.
+    answer : dict, str, Attempt or None
+        The parameters that were changed, or the attempt's name, or what `board.attempt` gave.
     board : Board
         With the attempt on it.
 
     Returns
     -------
     Verdict
-        Right if the best attempt's F1 is higher, or is equal with better traces. Without an answer key: no
-        answer, and what to look at.
+        Right if the attempt's F1 or recall is higher than with the lessons' values, or if F1 is the same and
+        the traces are better. Without an answer key: no answer, and what to look at.
     """
-    if is_empty(answer):
+    if is_empty(answer) or answer == {}:
         return no_answer("set my_values, such as dict(min_corr=0.8, min_pnr=10), and run the cell again.")
-    if len(board.attempts) < 2:
-        return no_answer("there is no attempt on the board yet: run board.attempt with your values.")
-    last, first, best = board.attempts[-1], board.first, board.best
-    if last.problem:
-        return not_yet(f"{last.name} has no result: {last.problem}")
+    if board is None:
+        return no_answer("there is no board yet: run the whole cell again.")
+    mine, first = _attempt(answer, board), board.first
+    if mine.problem:
+        return not_yet(f"{mine.name} has no score: {mine.problem}")
     if not board.has_truth:
         return no_answer(
             "this movie has no answer key, so nobody can say which is better.",
-            f"{first.accepted} components were accepted before, {last.accepted} now: look at the ones"
-            " that came and went.",
+            f"{first.accepted} components were accepted before, {mine.accepted} with {mine.name}: look at the"
+            " ones that came and went.",
         )
-    if best is first:
-        return not_yet(_against(last.marks, first.marks), _advice(last.marks, first.marks))
-    said = f"{best.name} beats the lessons: {_against(best.marks, first.marks)}"
-    lesson = (
-        "One thing more: it is better on this movie. Values that win by a hair on one recording rarely"
-        " win on the next."
-    )
-    return right(said, lesson)
+    gain = {key: mine.marks.get(key, 0.0) - first.marks.get(key, 0.0) for key in _NAMES}
+    said = _against(mine.marks, first.marks)
+    if gain["f1"] >= _LEAST:
+        best = "" if board.best is mine else f"The best on the board is {board.best.name}."
+        lesson = (
+            "One thing more: it is better on this movie. Values that win by a hair on one recording rarely"
+            " win on the next."
+        )
+        return right(f"{mine.name} beats the lessons: {said}", best, lesson)
+    if gain["recall"] >= _LEAST:
+        return right(
+            f"{mine.name} finds more cells than the lessons: {said}",
+            "One thing more: F1 is no higher, so they were paid for. Which is worse for your question, a"
+            " missed cell or an invented one?",
+        )
+    if abs(gain["f1"]) < _LEAST and gain["trace_r_median"] >= _LEAST_R:
+        return right(f"{mine.name} finds as many cells, and its traces are closer to the truth: {said}")
+    return not_yet(said, _advice(gain))
 
 
-def _against(mine: dict[str, float], theirs: dict[str, float]) -> str:
-    names = {"precision": "precision", "recall": "recall", "f1": "F1", "trace_r_median": "trace correlation"}
-    return (
-        ", ".join(f"{name} {mine[key]:.3f} ({theirs[key]:.3f} before)" for key, name in names.items()) + "."
-    )
+def _attempt(answer: Any, board: Board) -> Attempt:
+    """Find on the board what an answer means; of several the last."""
+    mine = board.attempts[1:]
+    if isinstance(answer, str):
+        found = [one for one in mine if one.name == answer]
+    elif isinstance(answer, Mapping):
+        found = [one for one in mine if one.has(answer)]
+    else:
+        found = [one for one in mine if one is answer]
+    if found:
+        return found[-1]
+    if isinstance(answer, str | Mapping) or hasattr(answer, "marks"):
+        raise Unusable(no_answer("no such attempt is on the board yet: run board.attempt with your values."))
+    raise Unusable(not_yet("write your values as a dictionary, such as dict(min_corr=0.8, min_pnr=10)."))
 
 
-def _advice(mine: dict[str, float], theirs: dict[str, float]) -> str:
-    if mine["recall"] < theirs["recall"]:
+def _against(mine: Mapping[str, float], theirs: Mapping[str, float]) -> str:
+    parts = [f"{name} {_digits(mine, key)} ({_digits(theirs, key)} before)" for key, name in _NAMES.items()]
+    return ", ".join(parts) + "."
+
+
+def _digits(marks: Mapping[str, float], key: str) -> str:
+    return f"{marks[key]:.3f}" if key in marks else "undefined"
+
+
+def _advice(gain: Mapping[str, float]) -> str:
+    if gain["recall"] <= -_LEAST:
         return "Cells were lost: which threshold kept them out, that of the seeds or that of evaluation?"
-    if mine["precision"] < theirs["precision"]:
+    if gain["precision"] <= -_LEAST:
         return "More components are invented: let evaluation be stricter (min_SNR, rval_thr)."
-    return "As many cells, and as few invented: look at the map for what is still missed or invented."
+    return "As many cells, and as many invented: look at the map for what is still missed or invented."

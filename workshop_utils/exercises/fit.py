@@ -142,12 +142,8 @@ def _helped(before: Any, after: Any, truth: Truth) -> str:
     if abs(f1) < _LEAST_F1:
         if abs(r) < _LEAST_R:
             return f"It neither helped nor hurt: {numbers} Other settings matter more on this movie."
-        word = (
-            "a little: the traces are closer to the truth"
-            if r > 0
-            else "nothing for finding cells, and it hurt the traces"
-        )
-        return f"It helped {word}. {numbers}"
+        word = "helped a little: the traces are closer" if r > 0 else "hurt a little: the traces are farther"
+        return f"It {word} {'to' if r > 0 else 'from'} the truth. {numbers}"
     if f1 > 0:
         why = (
             "more cells were found"

@@ -56,9 +56,8 @@ def most_moved(answer: Any, shifts: Any) -> Verdict:
             "the number of a frame is whole. If you read it off the figure, its axis is in seconds."
         )
     frame = whole_number(answer, "the number of a frame", "my_frame")
-    if not 0 <= frame < len(shifts):
-        return not_yet(f"there are frames 0 to {len(shifts) - 1}, counted from the start.")
-    if away[frame] >= away.max() - 1e-6:
+    inside = 0 <= frame < len(shifts)
+    if inside and away[frame] >= away.max() - 1e-6:
         usual = float(np.median(away))
         return right(
             f"frame {frame} is {away[frame]:.1f} px from the usual place; half of all frames are"
@@ -67,10 +66,22 @@ def most_moved(answer: Any, shifts: Any) -> Verdict:
             " brain takes a few"
             " frames to come back. A single frame that jumps alone was matched wrongly.",
         )
+    if _flattened(frame, shifts):
+        return not_yet(
+            "np.argmax of the whole table counts rows and columns one after the other. Make one distance a"
+            " frame first: axis=1."
+        )
+    if not inside:
+        return not_yet(f"there are frames 0 to {len(shifts) - 1}, counted from the start.")
     return not_yet(
         _slip(frame, shifts, away)
         or f"frame {frame} is {away[frame]:.1f} px from the usual place, and another one is farther."
     )
+
+
+def _flattened(frame: int, shifts: np.ndarray) -> bool:
+    """Recognise the position of the largest number among all of both columns."""
+    return any(frame == np.argmax(np.abs(table)) for table in (shifts, shifts - np.median(shifts, axis=0)))
 
 
 def _slip(frame: int, shifts: np.ndarray, away: np.ndarray) -> str:
@@ -81,11 +92,6 @@ def _slip(frame: int, shifts: np.ndarray, away: np.ndarray) -> str:
         return "one beside it. Frames are counted from 0: did you add or subtract one?"
     if frame == int(np.argmax(np.linalg.norm(shifts, axis=1))):
         return "that is the largest shift, counted from 0. The usual place is the median: subtract it first."
-    if frame in (np.argmax(np.abs(shifts)), np.argmax(np.abs(shifts - np.median(shifts, axis=0)))):
-        return (
-            "np.argmax of the whole table counts rows and columns one after the other. Make one distance"
-            " a frame first: axis=1."
-        )
     if any(frame == np.argmax(np.abs(shifts[:, axis])) for axis in (0, 1)):
         return (
             "that is the largest shift along one direction. A distance takes both: np.linalg.norm(...,"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -117,18 +118,14 @@ def point_out(cell: Any, vessel: Any, correlation: Any, truth: Truth | None = No
             "set my_cell and my_vessel, each to a (row, column) such as (40, 60), and run the cell again."
         )
     parts = [
-        _part("cell", lambda: _judge_cell(position(cell, "a cell", "my_cell", image.shape), image, truth)),
-        _part(
-            "vessel",
-            lambda: _judge_vessel(position(vessel, "a blood vessel", "my_vessel", image.shape), image, truth),
-        ),
+        _part(_judge_cell, cell, "a cell", "my_cell", image, truth),
+        _part(_judge_vessel, vessel, "a blood vessel", "my_vessel", image, truth),
     ]
     verdicts = [part.right for part in parts]
     lines = "\n".join(f"- {label}: {part.message}" for label, part in zip(("cell", "vessel"), parts))
     if False in verdicts:
-        return not_yet(
-            "one of the two is not where you think." if True in verdicts else "look again.", f"\n{lines}"
-        )
+        head = "one of the two is not where you think." if True in verdicts else "look again."
+        return not_yet(f"{head}\n{lines}")
     if None in verdicts:
         return no_answer(f"one of the two is still missing.\n{lines}")
     both = np.array_equal(np.round(np.ravel(cell)), np.round(np.ravel(vessel)))
@@ -143,10 +140,12 @@ def point_out(cell: Any, vessel: Any, correlation: Any, truth: Truth | None = No
     return right(f"both are where you said.{key}\n{lines}\n{lesson}")
 
 
-def _part(label: str, judge: Any) -> Verdict:
+def _part(
+    judge: Callable[..., Verdict], answer: Any, what: str, name: str, image: np.ndarray, truth: Truth | None
+) -> Verdict:
     """Judge one of two answers, so that a slip in one leaves the other its verdict."""
     try:
-        return judge()
+        return judge(position(answer, what, name, image.shape), image, truth)
     except Unusable as problem:
         return problem.verdict
 
@@ -157,7 +156,7 @@ def _judge_cell(pixel: tuple[int, int], image: np.ndarray, truth: Truth | None) 
     if truth is None:
         limit = float(np.percentile(image, _BRIGHT))
         near = float(_window(image, pixel, _REACH).max())
-        if near >= limit:
+        if near > limit:
             return right(
                 f"{where} and its neighbours are correlated up to {near:.2f}, among the top tenth of"
                 " all pixels."
@@ -221,5 +220,10 @@ def _window(images: np.ndarray, pixel: tuple[int, int], reach: int) -> np.ndarra
 
 
 def _dark(passes: np.ndarray) -> float:
-    """Set the limit half-way between what a vessel lets through where it is thickest, and clear tissue."""
-    return float(np.min(passes) + np.max(passes)) / 2
+    """
+    Say how much light a vessel lets through at most.
+
+    Half-way between the thickest vessel and clear tissue; but the darkest third where vessels are so wide and
+    blurred that more of the field would pass.
+    """
+    return float(min((np.min(passes) + np.max(passes)) / 2, np.percentile(passes, 100 / 3)))

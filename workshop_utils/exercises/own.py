@@ -76,6 +76,8 @@ def own_set(answer: Any, results: Mapping[str, Any]) -> Verdict:
     """
     if is_empty(answer):
         return no_answer("set my_set to parameters of your own, fit with them, and run the cell again.")
+    if not results:
+        return no_answer("nothing was compared yet: run the whole cell again.")
     if not isinstance(answer, str) or answer not in results:
         return not_yet(f"the answer is the label of your set, one of: {', '.join(results)}.")
     mine = results[answer]

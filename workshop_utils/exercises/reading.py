@@ -193,8 +193,11 @@ def _plain(answer: Any, wanted: str, name: str) -> float:
         raise _refuse(f"{name} is a text, {_shown(answer)}. Write {wanted},", fix)
     if isinstance(answer, numbers.Real):
         return float(answer)
-    array = np.asarray(answer) if not isinstance(answer, dict | set) and not callable(answer) else None
-    if array is None or array.dtype.kind not in "biuf":
+    try:
+        array = np.asarray(answer)
+    except ValueError:  # rows of different lengths
+        array = np.array(None)
+    if array.dtype.kind not in "biuf":
         raise _refuse(f"{name} is {_shown(answer)}; wanted is {wanted}.")
     if array.size == 1 and array.dtype.kind != "b":
         return float(array.ravel()[0])
