@@ -393,7 +393,7 @@ def test_thresholds_that_reach_more_cells(field):
 def test_thresholds_that_only_drop_a_false_seed_are_right(field):
     _, truth = field
     false = np.vstack([CENTRES, [5, 35]])
-    says(exercises.thresholds((0.9, 10), CENTRES, false, truth), True, "0 of 2 seeds are false (1)")
+    says(exercises.thresholds((0.9, 10), CENTRES, false, truth), True, "0 of 2 seeds are false (1 before)")
 
 
 def test_thresholds_that_do_not_help(field):

@@ -127,9 +127,9 @@ def _by_truth(named: str, mine: np.ndarray, first: np.ndarray, truth: Truth, rad
     got, had = score_seeds(mine, truth, radius), score_seeds(first, truth, radius)
     hits, false = len(got.hits) - len(had.hits), len(got.false) - len(had.false)
     numbers = (
-        f"with {named} {len(got.hits)} of {len(got.hits) + len(got.missed)} cells have a seed"
+        f"with {named}, {len(got.hits)} of {len(got.hits) + len(got.missed)} cells have a seed"
         f" ({len(had.hits)} with the first guess), and {len(got.false)} of {len(mine)} seeds are"
-        f" false ({len(had.false)})"
+        f" false ({len(had.false)} before)"
     )
     if (hits > 0 and false <= _MORE_FALSE) or (hits == 0 and false < 0):
         return right(
