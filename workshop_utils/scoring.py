@@ -14,8 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.optimize import linear_sum_assignment
 
-from cnmf_engine.errors import InputError
-from cnmf_engine.errors import explain as say
+from cnmf_engine import errors
 from workshop_utils.scoring_words import in_words
 from workshop_utils.truth import Truth, load_truth
 
@@ -101,7 +100,8 @@ class Score:
             f"(precision {_share(self.precision)}), F1 {_share(self.f1)}"
         )
         if self.n_ignored:
-            text += f"; {self.n_ignored} match dim cells that didn't have to be found"
+            matches = "1 matches a dim cell" if self.n_ignored == 1 else f"{self.n_ignored} match dim cells"
+            text += f"; {matches} that didn't have to be found"
         if self.tp:
             text += (
                 f"; trace correlation median {self.trace_r_median:.3f}, "
@@ -163,7 +163,9 @@ def match(A_est: np.ndarray | sp.sparray | sp.spmatrix, A_true: np.ndarray, thre
     """
     A_true = np.asarray(A_true)
     if A_true.ndim != 3:
-        raise InputError(say("true footprints (K, d1, d2)", f"shape {A_true.shape}", "pass truth.A"))
+        raise errors.InputError(
+            errors.explain("true footprints (K, d1, d2)", f"shape {A_true.shape}", "pass truth.A")
+        )
     n_true, d1, d2 = A_true.shape
     true_rows = unit_columns(sp.csr_array(A_true.transpose(0, 2, 1).reshape(n_true, d1 * d2)).T, d1 * d2).T
     cosine = (true_rows @ unit_columns(A_est, d1 * d2)).toarray().T
@@ -214,8 +216,8 @@ def score(
     found = match(A, truth.A, threshold)
     n_est = 1 if np.ndim(A) == 1 else A.shape[1]
     if C.shape != (n_est, truth.C.shape[1]):
-        raise InputError(
-            say(
+        raise errors.InputError(
+            errors.explain(
                 f"traces of {n_est} components in {truth.C.shape[1]} frames",
                 f"C of shape {C.shape}",
                 "score all frames of the movie that the truth belongs to, and give A and C of the same fit",
@@ -300,8 +302,8 @@ def shift_error(shifts_est: np.ndarray, truth_shifts: np.ndarray) -> float:
     """
     estimate, truth = np.asarray(shifts_est, dtype=float), np.asarray(truth_shifts, dtype=float)
     if estimate.ndim != 2 or estimate.shape[1] != 2 or estimate.shape != truth.shape or not len(estimate):
-        raise InputError(
-            say(
+        raise errors.InputError(
+            errors.explain(
                 "shifts (T, 2) of the same frames",
                 f"{estimate.shape} estimated and {truth.shape} true",
                 "give one row and one column shift for each frame, e.g. MotionCorrect's shifts_rig",
@@ -340,8 +342,8 @@ def score_seeds(seeds: np.ndarray, truth: Truth, radius: float = 3.0) -> SeedSco
     if seeds.size == 0:
         seeds = np.zeros((0, 2))
     if seeds.ndim != 2 or seeds.shape[1] != 2:
-        raise InputError(
-            say("seeds (n, 2), row and column", f"shape {seeds.shape}", "pass np.argwhere(mask)")
+        raise errors.InputError(
+            errors.explain("seeds (n, 2), row and column", f"shape {seeds.shape}", "pass np.argwhere(mask)")
         )
     distance = np.linalg.norm(seeds[:, None] - truth.centers[None], axis=2)
     near = distance <= radius
@@ -378,8 +380,8 @@ def unit_columns(A: np.ndarray | sp.sparray | sp.spmatrix, d: int) -> sp.csc_arr
     """
     A = A if sp.issparse(A) else np.asarray(A).reshape(len(A), -1)
     if A.shape[0] != d:
-        raise InputError(
-            say(
+        raise errors.InputError(
+            errors.explain(
                 f"footprints (d, K) with d = {d} pixels",
                 f"shape {A.shape}",
                 "flatten pixels in Fortran order, and use the truth of the same movie",
@@ -387,7 +389,9 @@ def unit_columns(A: np.ndarray | sp.sparray | sp.spmatrix, d: int) -> sp.csc_arr
         )
     A = sp.csc_array(A)
     if not np.isfinite(A.data).all():
-        raise InputError(say("finite footprints", "NaN or infinity in A", "drop those components first"))
+        raise errors.InputError(
+            errors.explain("finite footprints", "NaN or infinity in A", "drop those components first")
+        )
     norm = np.sqrt(np.asarray(A.multiply(A).sum(axis=0), dtype=float)).ravel()
     return (A @ sp.diags_array(np.divide(1.0, norm, out=np.zeros_like(norm), where=norm > 0))).tocsc()
 
