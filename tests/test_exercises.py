@@ -39,13 +39,13 @@ def test_a_verdict_shows_a_word_in_text_and_html_and_no_markup_of_the_answer():
     assert verdict.right is True
     assert str(verdict) == repr(verdict) == "Right: a < b.\n- one & two\nthe end"
     page = verdict._repr_html_()
-    assert "<b>Right.</b>" in page and "a &lt; b." in page and "• one &amp; two" in page
+    assert "<b>Right:</b>" in page and "a &lt; b." in page and "• one &amp; two" in page
     assert "background" not in page and ";color:" not in page, "the notebook's own theme decides these"
 
 
 @pytest.mark.parametrize(("right", "word"), [(True, "Right"), (False, "Not yet"), (None, "No answer yet")])
 def test_the_word_stands_beside_the_colour(right, word):
-    assert f"<b>{word}.</b>" in Verdict(right, "x")._repr_html_()
+    assert f"<b>{word}:</b>" in Verdict(right, "x")._repr_html_()
 
 
 @pytest.mark.parametrize("empty", [None, ..., "", "  "])

@@ -117,7 +117,7 @@ def beat(answer: Any, board: Board) -> Verdict:
         )
     if abs(gain["f1"]) < _LEAST and gain["trace_r_median"] >= _LEAST_R:
         return right(f"{mine.name} finds as many cells, and its traces are closer to the truth: {said}")
-    return not_yet(said, _advice(gain))
+    return not_yet(f"{mine.name}: {said}", _advice(gain))
 
 
 def _attempt(answer: Any, board: Board) -> Attempt:

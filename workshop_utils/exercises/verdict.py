@@ -57,7 +57,7 @@ class Verdict:
     def _repr_html_(self) -> str:
         word, sign, colour = _LOOKS[self.right]
         style = _STYLE.format(colour=colour)
-        head = f'<span aria-hidden="true">{sign}</span>&ensp;<b>{word}.</b> '
+        head = f'<span aria-hidden="true">{sign}</span>&ensp;<b>{word}:</b> '
         first, *lines = html.escape(self.message).split("\n")
         body = "".join(
             f'<div style="padding-left:1.2em">• {line[2:]}</div>'
