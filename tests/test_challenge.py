@@ -13,6 +13,7 @@ from synthetic import make_scene
 from cnmf_engine.errors import ParameterError
 from workshop_utils import challenge
 from workshop_utils.attempts import Attempt, read
+from workshop_utils.refitting import grouped
 from workshop_utils.truth import Truth
 
 VALUES = {
@@ -122,9 +123,9 @@ def test_a_name_used_twice_is_numbered(board):
 
 
 def test_a_new_width_brings_its_box_along(fitted):
-    assert challenge._grouped(fitted[1], {"gSig": 4})["init"] == {"gSig": (4, 4), "gSiz": (9, 9)}
-    assert challenge._grouped(fitted[1], {"gSig": np.array([4, 5])})["init"]["gSiz"] == (9, 11)
-    assert challenge._grouped(fitted[1], {"gSig": (4, 4), "gSiz": (12, 12)})["init"]["gSiz"] == (12, 12)
+    assert grouped(fitted[1], {"gSig": 4})["init"] == {"gSig": (4, 4), "gSiz": (9, 9)}
+    assert grouped(fitted[1], {"gSig": np.array([4, 5])})["init"]["gSiz"] == (9, 11)
+    assert grouped(fitted[1], {"gSig": (4, 4), "gSiz": (12, 12)})["init"]["gSiz"] == (12, 12)
 
 
 @pytest.mark.parametrize("width", [3.5, "4", (3, 4, 5), (), float("nan")])
@@ -134,8 +135,15 @@ def test_an_odd_width_is_refused_before_anything_is_computed(board, width):
     assert len(board.attempts) == 1
 
 
+def test_a_single_number_stands_for_both_axes(fitted):
+    assert grouped(fitted[1], {"gSiz": 9}) == {"init": {"gSiz": (9, 9)}}
+    with pytest.raises(ParameterError, match=r"gSiz as whole pixels(.|\n)*gSiz=\(9, 9\)"):
+        grouped(fitted[1], {"gSiz": 8.5})
+    assert grouped(fitted[1], {"decay_time": 0.6}) == {"data": {"decay_time": 0.6}}
+
+
 def test_a_parameter_of_two_groups_is_set_in_both(fitted):
-    assert set(challenge._grouped(fitted[1], {"p": 2})) == {"preprocess", "temporal"}
+    assert set(grouped(fitted[1], {"p": 2})) == {"preprocess", "temporal"}
 
 
 def test_an_unknown_name_is_refused_with_the_nearest(board):
@@ -162,7 +170,7 @@ def test_whatever_a_fit_ends_in_nothing_is_lost(board, monkeypatch, error):
     def fail(*args, **kwargs):
         raise error("no luck <here>")
 
-    monkeypatch.setattr(challenge, "_fit", fail)
+    monkeypatch.setattr(challenge, "refit", fail)
     assert "no luck" in board.attempt("unlucky", rf=9).problem
     assert "&lt;here&gt;" in board._repr_html_()
     assert len(board.attempts) == 2
@@ -172,7 +180,7 @@ def test_a_fit_that_is_stopped_by_hand_is_stopped(board, monkeypatch):
     def stop(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(challenge, "_fit", stop)
+    monkeypatch.setattr(challenge, "refit", stop)
     with pytest.raises(KeyboardInterrupt):
         board.attempt("stopped", rf=9)
     assert len(board.attempts) == 1
@@ -242,6 +250,15 @@ def test_the_map_is_that_of_the_best(board, monkeypatch):
     board.attempt("worse", min_SNR=10_000, rval_thr=1.0)
     board.figure(np.ones((40, 46)))
     assert drawn == [(board.first.accepted, "the lessons' values")]
+
+
+def test_without_an_evaluation_all_components_are_drawn(session, fitted):
+    session.truth = None
+    movie, opts, estimates = fitted
+    plain = SimpleNamespace(A=estimates.A, C=estimates.C, idx_components=None, idx_components_bad=None)
+    board = challenge.start(session, movie, opts, plain)
+    assert board.first.accepted == board.first.components
+    assert board.figure(np.ones((40, 46))).alt
 
 
 def test_the_map_can_be_drawn(board):

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnmf_engine.errors import ParameterError, explain, nearest
 from workshop_utils.attempts import HEADS, MARKS, Attempt, read, tuples
 from workshop_utils.files import write_text
+from workshop_utils.refitting import grouped, refit
 
 if TYPE_CHECKING:
     from workshop_utils.plots import LessonFigure
@@ -27,8 +27,6 @@ __all__ = ["FILE_NAME", "Attempt", "Board", "refit", "start"]
 #: Where a board is kept, in the results folder.
 FILE_NAME = "challenge.json"
 _FIRST = "the lessons' values"
-# What a fit and its evaluation depend on; the movie's own and the motion's values are settled before.
-_GROUPS = ("patch", "preprocess", "init", "spatial", "temporal", "merging", "quality")
 # What a fit with odd values may end in, in either engine.
 _FAILURES = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 _LONG = 2.0  # s; what takes longer says so before it starts
@@ -89,7 +87,7 @@ class Board:
         ParameterError
             There is no parameter of that name; nothing was computed.
         """
-        grouped = _grouped(self._opts, changes)
+        grouped(self._opts, changes)  # a name that doesn't exist is no attempt
         changes = {key: tuples(value) for key, value in changes.items()}
         label, started = self._free_name(name), time.perf_counter()
         if self.first.seconds > _LONG:
@@ -97,7 +95,7 @@ class Board:
                 f"{label}: fit and evaluation; the lessons' fit took {self.first.seconds:.0f} s", flush=True
             )
         try:
-            estimates = _fit(self._images, self._opts, grouped, self._dview, evaluate=True)
+            estimates = refit(self._images, self._opts, self._dview, evaluate=True, **changes)
         except _FAILURES as error:
             # Words that say what is wrong belong on the board, beside the attempts that worked.
             problem = " ".join(str(error).split()) or type(error).__name__
@@ -133,7 +131,8 @@ class Board:
         estimates = self._results[best.name]
         kept = _accepted(estimates)
         if self._truth is None:
-            return plots.contours(estimates.A, image, kept, estimates.idx_components_bad)
+            rejected = np.setdiff1d(np.arange(estimates.A.shape[1]), kept)
+            return plots.contours(estimates.A, image, kept, rejected)
         return plots.score_map(image, estimates.A[:, kept], self._truth, title=best.name)
 
     def __str__(self) -> str:
@@ -252,76 +251,6 @@ def start(session: Session, images: Any, opts: Any, estimates: Any, dview: Any =
     board._results[_FIRST] = estimates
     board._resume()
     return board
-
-
-def refit(images: Any, opts: Any, dview: Any = None, **changes: Any) -> Any:
-    """
-    Fit a movie with some parameters changed.
-
-    Parameters
-    ----------
-    images : array of shape (T, d1, d2)
-        The corrected movie.
-    opts : CNMFParams
-        Of either engine; not changed.
-    dview : object, optional
-        Workers.
-    **changes
-        Parameters by their CNMFParams names; a new `gSig` brings `gSiz` along.
-
-    Returns
-    -------
-    Estimates
-        Of the new fit, not evaluated.
-
-    Raises
-    ------
-    ParameterError
-        There is no parameter of that name.
-    """
-    return _fit(images, opts, _grouped(opts, changes), dview)
-
-
-def _fit(images: Any, opts: Any, grouped: dict[str, dict], dview: Any, evaluate: bool = False) -> Any:
-    from workshop_utils.engine import cnmf
-
-    changed = copy.deepcopy(opts)
-    changed.change_params(grouped)
-    model = cnmf.CNMF(n_processes=1, dview=dview, params=changed)
-    model.fit(images)
-    if evaluate:
-        model.estimates.evaluate_components(images, model.params, dview=dview)
-    return model.estimates
-
-
-def _grouped(opts: Any, changes: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Sort parameters into their groups; some, like `p`, are in several."""
-    known = opts.to_dict()
-    groups = {name: known[name] for name in _GROUPS if name in known}
-    changes = dict(changes)
-    if changes.get("gSig") is not None and "gSiz" not in changes:
-        changes["gSig"], changes["gSiz"] = _widths(changes["gSig"])
-    grouped: dict[str, dict[str, Any]] = {}
-    for key, value in changes.items():
-        homes = [name for name, values in groups.items() if key in values]
-        if not homes:
-            choices = sorted({name for values in groups.values() for name in values})
-            hint = nearest(key, choices)
-            fix = f"did you mean '{hint}'?" if hint else "lessons 3 to 5 list the ones that matter"
-            raise ParameterError(explain("the name of a parameter of fit or evaluation", repr(key), fix))
-        for home in homes:
-            grouped.setdefault(home, {})[key] = value
-    return grouped
-
-
-def _widths(gSig: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Give gSig for both axes, and the gSiz that follows from it."""
-    width = np.asarray(gSig).ravel()
-    if width.size not in (1, 2) or width.dtype.kind not in "iuf" or not np.all(width == np.round(width)):
-        fix = "give one whole number or two, such as gSig=4 or gSig=(4, 4)"
-        raise ParameterError(explain("gSig as whole pixels", repr(gSig), fix))
-    pair = tuple(int(w) for w in np.broadcast_to(width, 2))
-    return pair, tuple(2 * w + 1 for w in pair)
 
 
 def _accepted(estimates: Any) -> np.ndarray:

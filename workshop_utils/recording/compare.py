@@ -12,6 +12,7 @@ import numpy as np
 
 from cnmf_engine.errors import InputError, explain
 from workshop_utils.recording.excerpt import as_movie
+from workshop_utils.refitting import grouped, refit
 
 if TYPE_CHECKING:
     from workshop_utils.plots import LessonFigure
@@ -170,7 +171,7 @@ def compare(
     images : array of shape (T, d1, d2)
         The movie, motion corrected; take a piece of a long one (`excerpt`).
     sets : mapping of str to mapping
-        Label to parameters by their names in CNMFParams, such as
+        Label to parameters of fit and evaluation by their names in CNMFParams, such as
         ``{"suggested": {"gSig": 4, "min_corr": 0.7}, "mine": {"gSig": 3}}``. A single number for `gSig` or
         `gSiz` stands for both axes, and `gSiz` follows `gSig` (``2 * gSig + 1``) unless it is named too.
     opts : CNMFParams
@@ -192,48 +193,28 @@ def compare(
     InputError
         If `images` isn't a movie, or there is no set.
     ParameterError
-        If a set names a parameter that doesn't exist.
+        If a set names a parameter that doesn't exist, or a width that isn't in whole pixels.
     """
     as_movie(images, 10)
     if not sets:
         raise InputError(explain("at least one set of parameters", "none", "pass {'suggested': {...}}"))
-    full = {label: _completed(changes) for label, changes in sets.items()}
-    for changes in full.values():  # a misspelt name is said before the first long fit
-        copy.deepcopy(opts).change_params(changes)
-    gSig = next((changes["gSig"] for changes in full.values() if "gSig" in changes), opts.init["gSig"])[0]
+    # A misspelt name or an impossible value is said before the first long fit.
+    inits = []
+    for changes in sets.values():
+        own = grouped(opts, changes)
+        copy.deepcopy(opts).change_params(own)
+        inits.append(own.get("init", {}))
+    gSig = next((init["gSig"] for init in inits if "gSig" in init), opts.init["gSig"])[0]
     before, width, done = _structure(images, gSig), _widest(sets), {}
     print(_head(width, truth is not None))
-    for label, changes in full.items():
+    for label, changes in sets.items():
         started = time.perf_counter()
-        estimates = _fitted(images, opts, changes, dview, n_processes)
+        estimates = refit(images, opts, dview, n_processes, evaluate=True, **changes)
         seconds = time.perf_counter() - started
         left = _structure(_residual(images, estimates), gSig) / before if before > 0 else float("nan")
-        done[label] = _result(dict(sets[label]), estimates, left, seconds, truth)
+        done[label] = _result(dict(changes), estimates, left, seconds, truth)
         print(_line(label, done[label], width))
     return Comparison(done, truth)
-
-
-def _completed(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Write sizes as pairs, and let the box follow the width."""
-    full = dict(changes)
-    for name in ("gSig", "gSiz"):
-        if name in full and np.ndim(full[name]) == 0:
-            full[name] = (full[name], full[name])
-    if "gSig" in full and "gSiz" not in full:
-        full["gSiz"] = tuple(int(round(2 * width)) + 1 for width in full["gSig"])
-    return full
-
-
-def _fitted(images: Any, opts: Any, changes: dict[str, Any], dview: Any, n_processes: int) -> Any:
-    """Fit and evaluate with a changed copy of the parameters."""
-    from workshop_utils.engine import cnmf
-
-    own = copy.deepcopy(opts)
-    own.change_params(changes)
-    model = cnmf.CNMF(n_processes=n_processes, dview=dview, params=own)
-    model.fit(images)
-    model.estimates.evaluate_components(images, model.params, dview=dview)
-    return model.estimates
 
 
 def _residual(images: Any, estimates: Any) -> np.ndarray:
