@@ -318,9 +318,9 @@ maxima = [np.max(m, axis=0) for m in (movie_raw, images)]
 plots.before_after(maxima[0], correlations[0], maxima[1], correlations[1])
 
 # %% [markdown]
-# **What motion does if it is left in**, from close up, in the correlation image before and after. *Look
-# for:* the cell, which is smeared over its neighbourhood on the left, and a spot along a vessel that looks
-# like a cell and is none: it is the vessel's edge, jumping.
+# **What motion does if it is left in**, from close up, in the correlation image before and after. *Look for:*
+# the cell, which is smeared over its neighbourhood on the left; and a bright band on the left that is no cell
+# at all. It is the edge of a vessel, jumping, and every program would take it for activity.
 
 # %%
 plots.motion_left_figure(*correlations)

@@ -72,9 +72,9 @@ print(f"{T} frames of {dims[0]} x {dims[1]} pixels at {opts.data['fr']:g} frames
 # %% [markdown]
 # ## Why not just fit?
 #
-# CNMF-E improves a first guess step by step: where each cell is, and what it does. It never looks for a
-# cell in a place where the guess had none. So everything depends on where the guess starts, on the *seeds*,
-# and this lesson is about choosing them. Three numbers do it: the width of a cell, and two thresholds.
+# CNMF-E improves a first guess step by step: where each cell is, and what it does. A place that never had a
+# *seed*, a pixel to start from, never gets a cell. So everything depends on the seeds, and this lesson is
+# about choosing them. Three numbers do it: the width of a cell, and two thresholds.
 #
 # ## How big is a cell?
 #
@@ -110,10 +110,10 @@ used = "all frames" if step == 1 else f"1 in {step} frames"
 print(f"{used} used; correlation up to {cn.max():.2f}, peak-to-noise ratio up to {pnr.max():.0f}")
 
 # %% [markdown]
-# **How the two numbers come about**, at one pixel inside a cell and at one in the background. Top: the
-# filtered time course, the band of its noise, and its highest peak; their ratio is the PNR. Bottom: the time
-# courses of the pixel and of its eight neighbours, on top of each other; how alike they are is the
-# correlation. *Look for:* what the background pixel lacks.
+# **How the two numbers come about**, at one pixel inside a cell (above) and at one in the background (below).
+# Middle: the filtered time course, the band of its noise, and its highest peak; their ratio is the PNR.
+# Right: the time courses of the pixel and of its eight neighbours, on top of each other; how alike they are
+# where they rise above the grey band is the correlation. *Look for:* what the background pixel lacks.
 
 # %%
 product = cn * pnr

@@ -322,9 +322,7 @@ if s.truth:
 # %% tags=["report"]
 narrow = max(2 * cell // 3, int(0.8 * radius))  # a patch of 2 * narrow + 1 px
 small = challenge.refit(images, opts, dview=dview, rf=narrow, stride=cell // 3)
-display(plots.fits_pair({f"rf {rf}": estimates, f"rf {narrow}": small}, cn, truth=s.truth))
-if s.truth:
-    print(f"rf {narrow}:", scoring.score(small.A, small.C, s.truth))
+plots.fits_pair({f"rf {rf}": estimates, f"rf {narrow}": small}, cn, truth=s.truth)
 
 # %% [markdown]
 # ## Save
