@@ -44,6 +44,18 @@ def test_default_folder_follows_the_environment(movie, tmp_path, monkeypatch):
     assert session.start(movie=movie).folder == tmp_path / "results"
 
 
+def test_lesson_7_keeps_to_the_same_place_and_out_of_the_way(movie, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert session.results_folder("results_own", movie) == tmp_path / "results_own"
+    # In Colab a folder a movie, on Drive; what lessons 1 to 6 keep of this movie stays as it is.
+    monkeypatch.setenv("WORKSHOP_RESULTS", str(tmp_path / "drive" / "{movie}"))
+    assert session.results_folder("results_own", movie) == tmp_path / "drive" / movie.stem
+    # One folder for all: there the results of another movie may lie.
+    monkeypatch.setenv("WORKSHOP_RESULTS", str(tmp_path / "elsewhere"))
+    assert session.results_folder("results_own", movie) == tmp_path / "elsewhere_own"
+    assert session.results_folder("chosen", movie) == tmp_path / "chosen"
+
+
 def test_values_come_back(opened, movie, tmp_path):
     memmap = opened.path("maps/memmap_d1_4.mmap")
     memmap.write_bytes(b"x")

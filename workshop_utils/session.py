@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MissingStep", "Session", "results_folder", "start"]
 
+# What the lessons' parameters say; lesson 7 has a folder of its own, since it begins with another movie.
+_DEFAULT, _OWN = "results", "results_own"
 # If the step on the right was run again after the one on the left, the left one may describe old results.
 _DEPENDS = {"summary_images": "motion", "model": "motion", "evaluation": "model", "export": "model"}
 
@@ -35,7 +37,8 @@ def start(results: str | os.PathLike = "results", movie: str | os.PathLike = "de
     ----------
     results : path-like
         The folder, relative to the working directory. Where it is left at ``'results'``, the environment
-        variable ``WORKSHOP_RESULTS`` may name another; ``{movie}`` in it stands for the movie's name.
+        variable ``WORKSHOP_RESULTS`` may name another; ``{movie}`` in it stands for the movie's name. Without
+        that, lesson 7's ``'results_own'`` becomes a folder beside it.
     movie : str or path-like
         What `workshop_utils.data.get` understands: ``'demo'``, a known name, or a path.
 
@@ -73,9 +76,11 @@ def results_folder(results: str | os.PathLike, movie: Path) -> Path:
         Absolute; there or not.
     """
     folder = Path(os.fspath(results)).expanduser()
-    if str(folder) == "results":
-        named = (os.environ.get("WORKSHOP_RESULTS") or "results").replace("{movie}", movie.stem)
-        folder = Path(named).expanduser()
+    named = os.environ.get("WORKSHOP_RESULTS")
+    if named and str(folder) in (_DEFAULT, _OWN):
+        if str(folder) == _OWN and "{movie}" not in named:
+            named += _OWN.removeprefix(_DEFAULT)
+        folder = Path(named.replace("{movie}", movie.stem)).expanduser()
     return folder.resolve()
 
 
