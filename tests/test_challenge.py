@@ -159,7 +159,7 @@ def test_a_fit_that_fails_is_a_line_that_says_so(board, session):
     assert made.problem.startswith("failed: ") and "min_corr" in made.problem
     assert "\n" not in made.problem
     assert lines_in(session.folder)[-1]["problem"] == made.problem
-    assert made.problem in str(board) and 'colspan="7"' in board._repr_html_()
+    assert made.problem[:20] in str(board) and 'colspan="7"' in board._repr_html_()
     assert board.best is board.first
 
 
@@ -272,6 +272,17 @@ def test_the_table_marks_the_best_and_escapes_names(board):
     assert page.count("★") == 1
     assert "Best so far: <b>mine, F1 1.000." in str(board)
     assert page.count("<tr>") == 3 and page.count("<th ") == 9
+
+
+def test_the_text_is_not_wider_than_a_notebook(board):
+    many = {"min_corr": 0.7, "min_pnr": 8, "gSig": (3, 3), "merge_thr": 0.6, "ring_size_factor": 1.5}
+    board.attempts.append(Attempt("a name that is rather long", many, 9, 9, {"f1": 0.5}, 20.0))
+    board.attempts.append(Attempt("patches", many, problem="failed: " + "much to say, " * 20 + "the end"))
+    text = str(board)
+    assert max(map(len, text.splitlines())) <= 112
+    words = text.split()
+    assert words.count("ring_size_factor=1.5") == 2
+    assert words.count("much") == 20 and "end" in words
 
 
 def test_a_refit_gives_estimates_and_leaves_the_parameters(fitted):

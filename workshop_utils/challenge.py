@@ -6,6 +6,7 @@ import copy
 import html
 import itertools
 import json
+import textwrap
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -29,6 +30,7 @@ FILE_NAME = "challenge.json"
 _FIRST = "the lessons' values"
 # What a fit with odd values may end in, in either engine.
 _FAILURES = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+_WIDEST = (20, 26)  # columns of text: a notebook on a laptop shows some 115 letters in a line
 _LONG = 2.0  # s; what takes longer says so before it starts
 
 
@@ -138,11 +140,16 @@ class Board:
     def __str__(self) -> str:
         """Write the table as text."""
         lines = [list(HEADS)] + [one.cells() for one in self.attempts]
-        # A failed attempt's message would make its column, and the table, as wide as itself.
-        widths = [
-            max(len(line[k]) for line in lines if k < 2 or len(line[2]) < 12) for k in range(len(HEADS))
-        ]
-        rows = ["  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip() for line in lines]
+        # A failed attempt's message would make its column as wide as itself: it takes the columns that are
+        # empty beside it.
+        numbers = [max(len(line[k]) for line in lines if line[3]) for k in range(2, len(HEADS))]
+        texts = [min(max(len(line[k]) for line in lines), _WIDEST[k]) for k in range(len(_WIDEST))]
+        rows = []
+        for line in lines:
+            widths = [*texts, *(numbers if line[3] else [sum(numbers) + 2 * len(numbers) - 2])]
+            columns = [textwrap.wrap(text, width) for text, width in zip(line, widths)]
+            for parts in itertools.zip_longest(*columns, fillvalue=""):
+                rows.append("  ".join(f"{part:<{width}}" for part, width in zip(parts, widths)).rstrip())
         return "\n".join([*rows, self._verdict()])
 
     __repr__ = __str__
