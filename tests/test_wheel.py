@@ -48,7 +48,7 @@ def test_wheel_holds_what_a_run_needs(wheel):
         f"{resources}/data/registry.json",
         f"{resources}/requirements_caiman.txt",
     } <= names
-    assert sum(name.startswith(f"{resources}/notebooks/0") and name.endswith(".ipynb") for name in names) == 7
+    assert sum(name.startswith(f"{resources}/notebooks/0") and name.endswith(".ipynb") for name in names) == 8
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
 
 

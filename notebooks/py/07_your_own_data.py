@@ -10,6 +10,7 @@
 #
 # The movie is a second demo: dense, dim, 8 bits, and it moves a lot. Treat it as if it were yours. Its answer
 # key stays in the drawer until the end. Then do the same with your own: change `movie` and the rates below.
+# (In the folder of a class, `movie` is the recording of the class.)
 
 # %% tags=["parameters"]
 movie = "demo_hard"  # "demo", a name from data/registry.json, or the path of your own movie

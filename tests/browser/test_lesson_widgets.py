@@ -96,9 +96,10 @@ def test_tuner_follows_the_keyboard_and_writes(front_end, results, picture):
     shown = {name: value_of(tuner, name) for name in ("min_corr", "min_pnr")}
     tuner.get_by_role("button", name="Use these values").click()
     expect(tuner.locator(".cw-status")).to_contain_text("params.json")
-    written = ast.literal_eval(front_end.run(front_end.find("print({key: opts.init[key]")))
-    assert tuple(written["gSig"]) == (4, 4)
-    assert {name: round(written[name], 2) for name in shown} == shown
+    printed = front_end.run(front_end.find('print("gSig {gSig}'))
+    written = dict(re.findall(r"(\w+) (\(\d+, \d+\)|[\d.]+)", printed))
+    assert written["gSig"] == "(4, 4)"
+    assert {name: round(float(written[name]), 2) for name in shown} == shown
 
 
 def test_explorer_follows_the_keyboard_and_writes(front_end, results, picture):
