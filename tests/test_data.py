@@ -64,10 +64,20 @@ def known_movie(server, tmp_path, monkeypatch):
     return register
 
 
-def test_demo_is_there_with_its_truth():
-    path = data.get("demo")
-    assert path == data.folder() / data.DEMO and path.is_file()
-    assert data.truth_for(path).A.ndim == 3
+@pytest.mark.parametrize(
+    ("name", "file", "fr"), [("demo", "demo_ca1.tif", 10), ("demo_hard", "demo_l23.tif", 20)]
+)
+def test_demos_are_there_with_their_truth(name, file, fr):
+    path = data.get(name)
+    assert path == data.get(file) == data.folder() / file and path.is_file()
+    assert data.frame_rate(path) == fr == data.truth_for(path).fr
+
+
+@pytest.mark.parametrize("name", data.DEMOS)
+def test_demo_that_is_gone_says_where_it_should_be(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "folder", lambda: tmp_path)
+    with pytest.raises(MissingFileError, match=rf"(?s){data.DEMOS[name]}.*install the package again"):
+        data.get(name)
 
 
 def test_file_by_path(movie, monkeypatch):
@@ -125,9 +135,10 @@ def test_misspelt_path_suggests_the_movie_beside_it(movie, asked, meant):
     assert f"did you mean '{movie.with_name(meant)}'" in str(caught.value)
 
 
-def test_misspelt_name_suggests_the_known_one():
-    with pytest.raises(MissingFileError, match="did you mean 'demo'"):
-        data.get("demmo")
+@pytest.mark.parametrize(("asked", "meant"), [("demmo", "demo"), ("demo_hrad", "demo_hard")])
+def test_misspelt_name_suggests_the_known_one(asked, meant):
+    with pytest.raises(MissingFileError, match=f"did you mean '{meant}'"):
+        data.get(asked)
 
 
 @pytest.mark.parametrize(
