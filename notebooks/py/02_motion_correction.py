@@ -207,7 +207,8 @@ plots.shift_comparison(tried, fr, truth=known)
 # correction below uses it. With CaImAn the width stays your choice.
 #
 # In dim recordings it is the small widths that fail, because they leave only noise; compare the filtered
-# frames above. So take a width from the middle of the good ones: 6 here, rather than the first guess 3.
+# frames above. With the engine's own filter, which the correction below uses, the order of the widths may be
+# another. So take a width from the middle of the good ones: 6 here, rather than the first guess 3.
 #
 # Now put the chosen width into the parameters. It is the lesson's parameter `gSig_filt`.
 
@@ -253,7 +254,10 @@ if motion_correct:
 else:
     shifts, corrected = np.zeros((len(movie_raw), 2)), [fname]
     template, border_px = np.mean(movie_raw, axis=0), 0
-print(f"largest shift {np.abs(shifts).max():.1f} px of {max_shift} allowed; border {border_px} px")
+largest = np.abs(shifts).max()
+print(f"largest shift {largest:.1f} px of {max_shift} allowed; border {border_px} px")
+if largest > 0.95 * max_shift:
+    print("Shifts reach the limit: raise max_shift in the first cell and run the lesson again.")
 
 # %% [markdown]
 # **Shifts against time**, as (rows, columns), and as what was *applied*: minus the movement. *Good:*

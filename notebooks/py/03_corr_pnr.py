@@ -240,8 +240,8 @@ if width != gSig:  # the sliders chose another width
     cn, pnr = cm.summary_images.correlation_pnr(images[::step], gSig=width, swap_dim=False)
 chosen = (cn, pnr, width, opts.init["min_corr"], opts.init["min_pnr"])
 choices = {"first guess": (cn, pnr, width, 0.8, 10), "chosen": chosen}
-wrong = {"too wide": (cn_wide, pnr_wide, 6, 0.8, 10), "too narrow": (cn_narrow, pnr_narrow, 2, 0.8, 10)}
-for label, choice in {**choices, **wrong}.items():
+others = {"wide": (cn_wide, pnr_wide, 6, 0.8, 10), "narrow": (cn_narrow, pnr_narrow, 2, 0.8, 10)}
+for label, choice in {**choices, **others}.items():
     seeds = sliders.seed_pixels(*choice)
     line = "{:>12}: gSig {}, min_corr {:.2f}, min_pnr {:g}".format(label, *choice[2:])
     score = f"; {scoring.score_seeds(seeds, s.truth, radius=2 * width)}" if s.truth else ""

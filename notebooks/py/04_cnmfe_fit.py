@@ -196,7 +196,8 @@ cell = 4 * gSig  # diameter of a cell
 print(f"patch width {patch_width} px, overlap {patch_overlap} px, distance between starts {patch_stride} px")
 print(f"patch: {patch_width / cell:.1f} cells wide; overlap: {patch_overlap / cell:.1f} cells")
 wide_enough = patch_width >= 3 * cell and patch_overlap >= cell
-print("This is wide enough." if wide_enough else "Too narrow: raise rf or stride.")
+verdict = "This is wide enough" if wide_enough else "Too narrow, raise rf or stride,"
+print(verdict, f"for cells {cell} px wide (4 * gSig).")
 limits = {"vmin": np.percentile(cn, 1), "vmax": np.percentile(cn, 99)}
 axes = cm.utils.visualization.view_quilt(cn, patch_stride, patch_overlap, **limits)
 
