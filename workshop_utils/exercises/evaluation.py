@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workshop_utils.exercises.reading import close, is_empty, one_number, share_line, whole_number
+from workshop_utils.exercises.fit import LEAST, LEAST_R
+from workshop_utils.exercises.reading import (
+    close,
+    is_empty,
+    one_number,
+    recognised,
+    share_line,
+    whole_number,
+)
 from workshop_utils.exercises.verdict import Unusable, Verdict, answering, no_answer, not_yet, right
 
 if TYPE_CHECKING:
@@ -15,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["beat", "count_above"]
 
-# Smaller differences in F1 and recall, and in the traces' correlation, are chance.
-_LEAST, _LEAST_R = 0.0005, 0.0015
 _NAMES = {"precision": "precision", "recall": "recall", "f1": "F1", "trace_r_median": "trace correlation"}
 
 
@@ -39,9 +45,11 @@ def count_above(answer: Any, SNR: Any, threshold: float) -> Verdict:
     Verdict
         Right for the number of components whose SNR is larger.
     """
+    if SNR is None:
+        return no_answer("the components haven't been evaluated yet: run the cells above first.")
     SNR = np.asarray(SNR, dtype=float).ravel()
     above, total = int(np.sum(SNR > threshold)), len(SNR)
-    value = one_number(answer, "a number of components", "my_count")
+    value = one_number(answer, "the number of components", "my_count")
     if close(value, above, 0):
         return right(
             f"{above} of {total} components have an SNR above {threshold:g}.",
@@ -49,7 +57,7 @@ def count_above(answer: Any, SNR: Any, threshold: float) -> Verdict:
         )
     if slip := _slip(value, SNR, threshold, above):
         return not_yet(slip)
-    whole_number(answer, "a number of components", "my_count", "np.sum of a comparison gives one.")
+    whole_number(answer, "the number of components", "my_count", "np.sum of a comparison gives one.")
     if not 0 <= value <= total:
         return not_yet(f"there are {total} components in all.")
     return not_yet(f"compare each value with {threshold:g}, and count those that are larger.")
@@ -65,8 +73,7 @@ def _slip(value: float, SNR: np.ndarray, threshold: float, above: int) -> str:
         (np.sum(SNR), "that is the sum of all SNRs. Compare first, then sum: each True counts as 1."),
         (np.sum(SNR[SNR > threshold]), "that is the sum of their SNRs. Sum the comparison itself."),
     )
-    said = next((why for wrong, why in slips if close(value, float(wrong), 1e-4)), "")
-    return said or share_line(value, above, len(SNR), "components")
+    return recognised(value, slips, 1e-4) or share_line(value, above, len(SNR), "components")
 
 
 @answering
@@ -87,13 +94,13 @@ def beat(answer: Any, board: Board) -> Verdict:
         Right if the attempt's F1 or recall is higher than with the lessons' values, or if F1 is the same and
         the traces are better. Without an answer key: no answer, and what to look at.
     """
-    if is_empty(answer) or answer == {}:
+    if is_empty(answer) or (isinstance(answer, Mapping) and not answer):
         return no_answer("set my_values, such as dict(min_corr=0.8, min_pnr=10), and run the cell again.")
     if board is None:
         return no_answer("there is no board yet: run the whole cell again.")
     mine, first = _attempt(answer, board), board.first
     if mine.problem:
-        return not_yet(f"{mine.name} has no score: {mine.problem}")
+        return not_yet(f"{mine.name} has no score: {mine.problem.rstrip('.')}.")
     if not board.has_truth:
         return no_answer(
             "this movie has no answer key, so nobody can say which is better.",
@@ -102,20 +109,20 @@ def beat(answer: Any, board: Board) -> Verdict:
         )
     gain = {key: mine.marks.get(key, 0.0) - first.marks.get(key, 0.0) for key in _NAMES}
     said = _against(mine.marks, first.marks)
-    if gain["f1"] >= _LEAST:
+    if gain["f1"] >= LEAST:
         best = "" if board.best is mine else f"The best on the board is {board.best.name}."
         lesson = (
             "One thing more: it is better on this movie. Values that win by a hair on one recording rarely"
             " win on the next."
         )
         return right(f"{mine.name} beats the lessons: {said}", best, lesson)
-    if gain["recall"] >= _LEAST:
+    if gain["recall"] >= LEAST:
         return right(
             f"{mine.name} finds more cells than the lessons: {said}",
             "One thing more: F1 is no higher, so they were paid for. Which is worse for your question, a"
             " missed cell or an invented one?",
         )
-    if abs(gain["f1"]) < _LEAST and gain["trace_r_median"] >= _LEAST_R:
+    if abs(gain["f1"]) < LEAST and gain["trace_r_median"] >= LEAST_R:
         return right(f"{mine.name} finds as many cells, and its traces are closer to the truth: {said}")
     return not_yet(f"{mine.name}: {said}", _advice(gain))
 
@@ -146,8 +153,8 @@ def _digits(marks: Mapping[str, float], key: str) -> str:
 
 
 def _advice(gain: Mapping[str, float]) -> str:
-    if gain["recall"] <= -_LEAST:
+    if gain["recall"] <= -LEAST:
         return "Cells were lost: which threshold kept them out, that of the seeds or that of evaluation?"
-    if gain["precision"] <= -_LEAST:
+    if gain["precision"] <= -LEAST:
         return "More components are invented: let evaluation be stricter (min_SNR, rval_thr)."
     return "As many cells, and as many invented: look at the map for what is still missed or invented."

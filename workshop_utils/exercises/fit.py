@@ -11,13 +11,16 @@ from workshop_utils.exercises.reading import is_empty, whole_number
 from workshop_utils.exercises.verdict import Verdict, answering, no_answer, not_yet, right
 
 if TYPE_CHECKING:
+    from workshop_utils.scoring import Score
     from workshop_utils.truth import Truth
 
-__all__ = ["one_change", "patch_half_width"]
+__all__ = ["LEAST", "LEAST_R", "one_change", "patch_half_width"]
 
 _CELLS = 5
-# Below this a difference in F1, or in the traces' correlation, is one of rounding.
-_LEAST_F1, _LEAST_R = 0.0005, 0.0015
+#: Smaller differences in F1, precision and recall, and in the traces' correlation, are chance.
+LEAST, LEAST_R = 0.0005, 0.0015
+# Cosine of two footprints from which on they are the same cell.
+_SAME_CELL = 0.6
 
 
 @answering
@@ -40,22 +43,24 @@ def patch_half_width(answer: Any, cell: float) -> Verdict:
     wanted = _CELLS * float(cell)
     best = int(np.ceil((wanted - 1) / 2))
     half = whole_number(
-        answer, "a half-width", "my_rf", "Patches are made of whole pixels: which way has it to be rounded?"
+        answer,
+        "the half-width of a patch",
+        "my_rf",
+        "Patches are made of whole pixels: which way has it to be rounded?",
     )
     width = 2 * half + 1
     if half == best:
         return right(
             f"a patch is then {width} px wide, {width / cell:.1f} cells, and one less would be too narrow.",
-            "One thing more: each patch fits its own background, from rings that must have room in"
-            " it. That is why small"
-            " patches are fast, but too small ones invent cells.",
+            "One thing more: each patch fits its own background, from rings that must have room in it."
+            " Small patches are fast, but too small ones invent cells.",
         )
     if half == best - 1:
-        return not_yet(
-            f"one too small: {width} px are {width / cell:.2f} cells. Round up, so that five cells fit."
-        )
+        return not_yet(f"nearly: {width} px are {width / cell:.2f} cells. Which way has it to be rounded?")
     if half == best + 1:
-        return not_yet(f"one more than needed: five cells are {wanted:g} px, and a patch is 2 * rf + 1.")
+        return not_yet(
+            f"nearly: five cells are {wanted:g} px, and a patch is 2 * rf + 1 px. Would a smaller one do?"
+        )
     if half in (round(wanted), 2 * best + 1):
         return not_yet(
             "that is the width of the whole patch. rf is half of it, without the pixel in the middle."
@@ -87,7 +92,10 @@ def one_change(answer: Any, before: Any, after: Any, truth: Truth | None = None)
         Right for one change that made a difference, for better or worse; the message says which.
     """
     if is_empty(answer):
-        return no_answer('set my_change to one parameter and its new value, such as {"merge_thr": 0.5}.')
+        return no_answer(
+            'set my_change to one parameter and its new value, such as {"merge_thr": 0.5},',
+            "and run the cell again.",
+        )
     if not isinstance(answer, Mapping):
         return not_yet('write the change as a dictionary: {"name": value}.')
     changes = _flat(answer)
@@ -103,6 +111,10 @@ def one_change(answer: Any, before: Any, after: Any, truth: Truth | None = None)
         return no_answer(f"there is no fit with {label} yet: run the whole cell again.")
     kept, had, has = _compare(before, after)
     counts = f"{had} components before, {has} with {label}; {kept} of them are the same cells"
+    if had == has == 0:
+        return not_yet(
+            "neither fit has a component, so there is nothing to compare. Change what finds cells."
+        )
     if has == 0:
         return right(
             f"{label} leaves no component at all: it hurts. Whatever finds cells was set out of reach."
@@ -129,38 +141,34 @@ def _helped(before: Any, after: Any, truth: Truth) -> str:
     from workshop_utils.scoring import score
 
     old, new = (score(estimates.A, estimates.C, truth) for estimates in (before, after))
-    f1, r = (
-        np.nan_to_num(new.f1) - np.nan_to_num(old.f1),
-        np.nan_to_num(new.trace_r_median - old.trace_r_median),
-    )
-    found, false = new.tp - old.tp, new.n_false - old.n_false
+    f1 = np.nan_to_num(new.f1) - np.nan_to_num(old.f1)
+    r = np.nan_to_num(new.trace_r_median - old.trace_r_median)
     numbers = (
-        f"F1 went from {old.f1:.3f} to {new.f1:.3f}, found cells from {old.tp} to {new.tp} of {new.n_true},"
-        f" false components from {old.n_false} to {new.n_false}, the traces' median correlation from"
-        f" {old.trace_r_median:.3f} to {new.trace_r_median:.3f}."
+        f"F1 went from {_digits(old.f1)} to {_digits(new.f1)}, found cells from {old.tp} to {new.tp} of"
+        f" {new.n_true}, false components from {old.n_false} to {new.n_false}, the traces' median correlation"
+        f" from {_digits(old.trace_r_median)} to {_digits(new.trace_r_median)}."
     )
-    if abs(f1) < _LEAST_F1:
-        if abs(r) < _LEAST_R:
-            return f"It neither helped nor hurt: {numbers} Other settings matter more on this movie."
-        word = "helped a little: the traces are closer" if r > 0 else "hurt a little: the traces are farther"
-        return f"It {word} {'to' if r > 0 else 'from'} the truth. {numbers}"
-    if f1 > 0:
-        why = (
-            "more cells were found"
-            if found > 0
-            else "fewer components are false"
-            if false < 0
-            else "the balance is better"
-        )
-        return f"It helped: {why}. {numbers}"
-    why = (
-        "cells were lost"
-        if found < 0
-        else "more components are false"
-        if false > 0
-        else "the balance is worse"
-    )
-    return f"It hurt: {why}. {numbers}"
+    if abs(f1) >= LEAST:
+        return f"It {'helped' if f1 > 0 else 'hurt'}: {_why(old, new, 1 if f1 > 0 else -1)}. {numbers}"
+    if abs(r) < LEAST_R:
+        return f"It neither helped nor hurt: {numbers} Other settings matter more on this movie."
+    if r > 0:
+        return f"It helped a little: the traces are closer to the truth. {numbers}"
+    return f"It hurt a little: the traces are farther from the truth. {numbers}"
+
+
+def _why(old: Score, new: Score, sign: int) -> str:
+    """Say what made F1 rise (`sign` 1) or fall (-1): cells first, then false components."""
+    better = sign > 0
+    if sign * (new.tp - old.tp) > 0:
+        return "more cells were found" if better else "cells were lost"
+    if sign * (old.n_false - new.n_false) > 0:
+        return "fewer components are false" if better else "more components are false"
+    return "the balance is better" if better else "the balance is worse"
+
+
+def _digits(value: float) -> str:
+    return f"{value:.3f}" if np.isfinite(value) else "undefined"
 
 
 def _flat(changes: Mapping[Any, Any]) -> dict[str, Any]:
@@ -177,12 +185,13 @@ def _compare(before: Any, after: Any) -> tuple[int, int, int]:
 
     from workshop_utils.scoring import unit_columns
 
-    old, new = (unit_columns(estimates.A, estimates.A.shape[0]) for estimates in (before, after))
-    if 0 in (old.shape[1], new.shape[1]):
-        return 0, old.shape[1], new.shape[1]
+    had, has = (0 if fit.A is None else fit.A.shape[1] for fit in (before, after))
+    if 0 in (had, has):
+        return 0, had, has
+    old, new = (unit_columns(fit.A, fit.A.shape[0]) for fit in (before, after))
     alike = (old.T @ new).toarray()
-    rows, columns = linear_sum_assignment(np.where(alike > 0.6, alike, 0), maximize=True)
-    return int(np.sum(alike[rows, columns] > 0.6)), old.shape[1], new.shape[1]
+    rows, columns = linear_sum_assignment(np.where(alike > _SAME_CELL, alike, 0), maximize=True)
+    return int(np.sum(alike[rows, columns] > _SAME_CELL)), had, has
 
 
 def _same_traces(before: Any, after: Any) -> bool:

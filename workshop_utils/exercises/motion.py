@@ -14,6 +14,8 @@ __all__ = ["failing_width", "most_moved"]
 
 # A correction that leaves half of the movement in has failed.
 _LEFT = 0.5
+# RMS, px: less isn't movement.
+_STILL = 0.1
 # Tissue seldom jumps by a third of its whole range from each frame to the next; shifts that follow noise do.
 _JUMPY = 1 / 3
 # So many frames at the largest shift aren't chance.
@@ -44,6 +46,10 @@ def most_moved(answer: Any, shifts: Any) -> Verdict:
         The shifts aren't a row and a column shift for each frame.
     """
     shifts = _table(shifts)
+    if not np.isfinite(shifts).all():
+        return no_answer(
+            "some shifts are NaN or infinite, so no frame is the farthest: correct the movie again."
+        )
     away = np.linalg.norm(shifts - np.median(shifts, axis=0), axis=1)
     value = one_number(answer, "the number of a frame", "my_frame")
     if value != round(value):
@@ -63,8 +69,7 @@ def most_moved(answer: Any, shifts: Any) -> Verdict:
             f"frame {frame} is {away[frame]:.1f} px from the usual place; half of all frames are"
             f" nearer than {usual:.1f} px.",
             "One thing more: before you believe a frame like this one, look at its neighbours. The"
-            " brain takes a few"
-            " frames to come back. A single frame that jumps alone was matched wrongly.",
+            " brain takes a few frames to come back; one that jumps alone was probably matched wrongly.",
         )
     if _flattened(frame, shifts):
         return not_yet(
@@ -156,13 +161,12 @@ def failing_width(answer: Any, shifts: Any, before: Any, after: Any, truth_shift
         f"with {width:g} px the frames are {left:.1f} px from their place (RMS), after {moved:.1f} px"
         " without correction"
     )
-    if left < _LEFT * moved:
-        hint = (
-            "That is still most of the way: the width works."
-            if left < moved / 4
-            else "It begins to fail: go on in this direction."
-        )
-        return not_yet(f"{found}. {hint} {_TRY}")
+    if left < max(_LEFT * moved, _STILL):
+        if moved < _STILL:
+            return not_yet(f"{found}. Nothing moved here, so no correction can be seen to fail.")
+        works = left < moved / 4
+        hint = f"The width works. {_TRY}" if works else "It begins to fail: go on in this direction."
+        return not_yet(f"{found}. {hint}")
     if clues:
         return right(f"{found}. You would have noticed without the truth:\n{told}\n{_LESSON}")
     return right(
@@ -175,27 +179,29 @@ def failing_width(answer: Any, shifts: Any, before: Any, after: Any, truth_shift
 _TRY = "Try a width that is far from the size of a cell, to either side."
 _LESSON = (
     "One thing more: no line of code failed. On your own movie these numbers are all you have, so"
-    " look at them"
-    " each time, and then at the movie."
+    " look at them each time, and then at the movie."
 )
 
 
 def _clues(shifts: np.ndarray, before: Any, after: Any) -> list[str]:
     """Word what looks wrong without knowing the truth."""
     (agreed, crisp), (agrees, crisper) = before, after
+    if unknown := float(np.mean(~np.isfinite(shifts).all(axis=1))):
+        return [f"shifts: {unknown:.0%} of them are NaN or infinite. Those frames weren't matched."]
     span = float(np.ptp(shifts, axis=0).max())
     largest = np.abs(shifts).max()
     stuck = float((np.abs(shifts) >= largest - 1e-6).any(axis=1).mean())
     steps = np.linalg.norm(np.diff(shifts, axis=0), axis=1)
     jitter = float(np.median(steps)) if len(steps) else 0.0
     clues = []
-    if crisper <= crisp:
+    # Asked this way round, NaN is a clue, too.
+    if not crisper > crisp:
         clues.append(
-            f"crispness: {crisper:.1f} after {crisp:.1f}. The mean image has become more blurred than"
-            " without any correction."
+            f"crispness: {crisper:.1f} after {crisp:.1f}. The mean image is no sharper than without any"
+            " correction."
         )
-    if agrees <= agreed:
-        clues.append(f"agreement: {agrees:.3f} after {agreed:.3f}. The frames are less alike than before.")
+    if not agrees > agreed:
+        clues.append(f"agreement: {agrees:.3f} after {agreed:.3f}. The frames are no more alike than before.")
     if span < 0.1:
         clues.append(f"range: the shifts differ by {span:.2f} px. Nothing was matched.")
     elif stuck > _STUCK and largest >= 1:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cnmf_engine.errors import InputError, explain
-from workshop_utils.exercises.reading import close, is_empty, one_number, position
+from workshop_utils.exercises.reading import close, is_empty, one_number, position, recognised
 from workshop_utils.exercises.verdict import Unusable, Verdict, answering, no_answer, not_yet, right
 
 if TYPE_CHECKING:
@@ -23,6 +22,8 @@ _INSIDE = 0.35
 _REACH = 1
 # Without an answer key: a cell's pixel is among the most correlated tenth of all.
 _BRIGHT = 90
+# A field in which the light that gets through varies by less has no vessel.
+_CLEAR = 0.01
 
 
 @answering
@@ -47,7 +48,7 @@ def binned_rate(answer: Any, movie: Any) -> Verdict:
     InputError
         The movie has no frame rate.
     """
-    rate = float(getattr(movie, "fr", math.nan))
+    rate = float(getattr(movie, "fr", None) or 0)
     if not rate > 0:
         raise InputError(
             explain("a movie with its frame rate in .fr", f"fr = {rate:g}", "pass what movie.resize gave")
@@ -56,11 +57,9 @@ def binned_rate(answer: Any, movie: Any) -> Verdict:
     if close(value, rate):
         return right(
             f"{n_frames} frames in {n_frames / rate:g} s are {rate:g} frames per second.",
-            "One thing more: the mean of two frames has less noise, by a factor of about 1.4 (the"
-            " root of 2),",
+            "One thing more: the mean of two frames has less noise, by about 1.4 times (the root of 2),",
             f"but an event shorter than {1 / rate:g} s is smeared over the whole new frame.",
-            "So bin in time only as far as your fastest event allows, and give every later step the"
-            " new rate.",
+            "So bin only as far as your fastest event allows, and give every later step the new rate.",
         )
     look = "Look at binned.shape and binned.fr."
     slips = (
@@ -84,9 +83,8 @@ def binned_rate(answer: Any, movie: Any) -> Verdict:
         (n_frames, "that is the number of frames. Divide it by how long the recording lasts."),
         (n_frames / rate, "that is how long the recording lasts, in seconds."),
     )
-    for wrong, why in slips:
-        if close(value, wrong):
-            return not_yet(why, look)
+    if slip := recognised(value, slips):
+        return not_yet(slip, look)
     if value <= 0:
         return not_yet("a frame rate is larger than 0.", look)
     side = "more" if value > rate else "fewer"
@@ -133,11 +131,12 @@ def point_out(cell: Any, vessel: Any, correlation: Any, truth: Truth | None = No
         return not_yet("both are the same pixel: point at two places.")
     lesson = (
         "One thing more: find both in the player. The cell flashes and fades within a second or two;"
-        " the vessel"
-        " keeps its darkness, and its edge moves when the tissue does."
+        " the vessel keeps its darkness, and its edge moves when the tissue does."
     )
-    key = "" if truth is not None else " This movie has no answer key, so the correlation image had to judge."
-    return right(f"both are where you said.{key}\n{lines}\n{lesson}")
+    head = "both are where you said."
+    if truth is None:
+        head = "this movie has no answer key, and nothing in the correlation image speaks against you."
+    return right(f"{head}\n{lines}\n{lesson}")
 
 
 def _part(
@@ -196,6 +195,8 @@ def _judge_vessel(pixel: tuple[int, int], image: np.ndarray, truth: Truth | None
             f"{where} is one of the most correlated pixels of all: that is what a cell looks like."
         )
     passes = np.asarray(passes, dtype=float)
+    if np.ptp(passes) < _CLEAR:
+        return right("no vessel crosses this movie, so any place will do.")
     share, dark = float(_window(passes, pixel, _REACH).min()), _dark(passes)
     if share <= dark:
         return right(f"at {where} blood lets only {share:.0%} of the light through.")

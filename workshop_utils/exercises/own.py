@@ -50,7 +50,7 @@ def cell_diameter(answer: Any, gSig: float) -> Verdict:
         return not_yet("a diameter is larger than 0.")
     size = "larger" if diameter > wanted else "smaller"
     return not_yet(
-        f"{diameter:g} px is {size} than the {wanted:g} px that the movie's own measure gives.",
+        f"{diameter:g} px is clearly {size} than what the movie's own measure gives.",
         "Where the line profile has fallen to a tenth of its height is the edge.",
         "If you are sure of yours, believe your eyes, and give gSig a quarter of it.",
     )
@@ -95,6 +95,8 @@ def own_set(answer: Any, results: Mapping[str, Any]) -> Verdict:
         f"{mine.accepted} accepted ({best.accepted} with {label}), median SNR {mine.snr_median:.1f}"
         f" ({best.snr_median:.1f}), structure left {mine.left:.2f} ({best.left:.2f})"
     )
+    if not np.isfinite([mine.left, best.left]).all():
+        return no_answer(f"{numbers}.", "What is left couldn't be measured, so only the outlines can tell.")
     if mine.left <= best.left + _SAME:
         return right(
             f"{numbers}.", "Without an answer key that is as far as numbers go: now look at the outlines."

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from workshop_utils.exercises.verdict import Unusable, Verdict, no_answer, not_yet
 
-__all__ = ["close", "is_empty", "one_number", "position", "share_line", "whole_number"]
+__all__ = ["close", "is_empty", "one_number", "position", "recognised", "share_line", "whole_number"]
 
 
 def is_empty(answer: Any) -> bool:
@@ -161,6 +161,27 @@ def close(value: float, other: float, share: float = 0.01) -> bool:
     return math.isfinite(other) and abs(value - other) <= share * abs(other) + 1e-9
 
 
+def recognised(value: float, slips: Iterable[tuple[float, str]], share: float = 0.01) -> str:
+    """
+    Find what a learner computed in place of what was asked for.
+
+    Parameters
+    ----------
+    value : float
+        The answer.
+    slips : iterable of (float, str)
+        Numbers that a typical slip leads to, and what to say about each; the first that fits counts.
+    share : float
+        As for `close`.
+
+    Returns
+    -------
+    str
+        What to say; empty if no slip fits.
+    """
+    return next((why for wrong, why in slips if close(value, float(wrong), share)), "")
+
+
 def share_line(value: float, count: int, total: int, what: str) -> str:
     """
     Recognise a share or percentage that was given in place of a count.
@@ -189,7 +210,7 @@ def _plain(answer: Any, wanted: str, name: str) -> float:
     if isinstance(answer, bool | np.bool_):
         raise _refuse(f"{name} is {answer}, a truth value; wanted is {wanted}.")
     if isinstance(answer, str):
-        fix = f"without quotes and without a unit: {name} = 2.5, for example."
+        fix = f"without quotes and without a unit: {name} = 7, for example."
         raise _refuse(f"{name} is a text, {_shown(answer)}. Write {wanted},", fix)
     if isinstance(answer, numbers.Real):
         return float(answer)
@@ -213,4 +234,4 @@ def _refuse(*sentences: str) -> Unusable:
 
 def _shown(answer: Any, most: int = 60) -> str:
     text = " ".join(repr(answer).split())
-    return text if len(text) <= most else text[:most] + " ..."
+    return text if len(text) <= most else text[:most] + " [...]"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from workshop_utils.exercises.reading import close, is_empty, one_number
+from workshop_utils.exercises.reading import is_empty, one_number, recognised
 from workshop_utils.exercises.verdict import Unusable, Verdict, answering, no_answer, not_yet, right
 
 __all__ = ["event_table", "time_of_peak"]
@@ -37,13 +37,14 @@ def time_of_peak(answer: Any, trace: Any, fr: float) -> Verdict:
     trace = np.asarray(trace, dtype=float).ravel()
     if not trace.size:
         return no_answer("no component was exported, so there is nothing to look for.")
+    if np.isnan(trace).all():
+        return no_answer("the trace holds no numbers, so there is nothing to look for.")
     time = one_number(answer, "the time of the highest value", "my_time", "seconds")
-    frame = int(np.argmax(trace))
-    wanted = frame / fr
-    highest = np.flatnonzero(trace >= trace.max())  # all of them, should several frames be equal
-    if np.abs(time - highest / fr).min() < 0.5 / fr:
+    highest = np.flatnonzero(trace == np.nanmax(trace))  # all of them, should several frames be equal
+    frame = int(highest[np.argmin(np.abs(time - highest / fr))])
+    if abs(time - frame / fr) < 0.5 / fr:
         return right(
-            f"the highest value is in frame {frame}, at {wanted:.1f} s.",
+            f"the highest value is in frame {frame}, at {frame / fr:.1f} s.",
             "One thing more: the brightest moment is often a burst, not a single spike.",
         )
     if slip := _slip(time, frame, trace, fr):
@@ -63,10 +64,10 @@ def _slip(time: float, frame: int, trace: np.ndarray, fr: float) -> str:
         (frame * fr, "that is the frame times the frame rate. Divide by it."),
         (wanted * 1000, "that is in milliseconds; asked for are seconds."),
         (wanted / 60, "that is in minutes; asked for are seconds."),
-        (trace.max(), "that is the highest value itself. np.argmax gives where it is."),
-        (np.argmin(trace) / fr, "that is the time of the lowest value."),
+        (np.nanmax(trace), "that is the highest value itself. np.argmax gives where it is."),
+        (np.nanargmin(trace) / fr, "that is the time of the lowest value."),
     )
-    return next((why for wrong, why in slips if close(time, float(wrong), 0.001)), "")
+    return recognised(time, slips, 0.001)
 
 
 @answering
@@ -97,9 +98,10 @@ def event_table(answer: Any, n_components: int, duration: float) -> Verdict:
         return not_yet(_how_many(rows, n_components))
     if not n_components:
         return right("no component was exported, and the table is empty, as it should be.")
-    if min(map(len, rows)) < 2:
+    column = _column(names)
+    if min(map(len, rows)) < max(2, column + 1):
         return not_yet("each row needs two numbers: the component, and its events a minute.")
-    rates = np.array([row[_column(names)] for row in rows])
+    rates = np.array([row[column] for row in rows])
     if not np.isfinite(rates).all() or (rates < 0).any():
         return not_yet("a rate is negative or not a number. Was something divided by zero?")
     if not rates.any():
@@ -109,7 +111,7 @@ def event_table(answer: Any, n_components: int, duration: float) -> Verdict:
     if slip := _wrong_unit(rates, duration):
         return not_yet(slip)
     return right(
-        f"{n_components} rows, median {np.median(rates):.1f} events a minute, from {rates.min():.1f}"
+        f"rows: {n_components}, median {np.median(rates):.1f} events a minute, from {rates.min():.1f}"
         f" to {rates.max():.1f}.",
         "One thing more: write the definition of an event down beside the table. With another one"
         " the same cells have other rates.",
@@ -163,19 +165,20 @@ def _numbers(answer: Any) -> tuple[list[str], list[list[float]]]:
     except (OSError, ValueError) as error:
         why = "it is a folder" if path.is_dir() else type(error).__name__
         raise Unusable(not_yet(f"{answer} can't be read as a table ({why}).")) from None
-    lines = [
-        line
-        for line in csv.reader(text.splitlines(), delimiter=_delimiter(text))
-        if any(map(str.strip, line))
-    ]
+    sign = _delimiter(text)
+    point = "," if sign == "," else "."  # where ; or a tab separates columns, a comma may be the point
+    try:
+        lines = [line for line in csv.reader(text.splitlines(), delimiter=sign) if any(map(str.strip, line))]
+    except csv.Error:
+        raise Unusable(not_yet(f"{answer} can't be read as a table: is it another file?")) from None
     names: list[str] = []
     rows = []
-    for number, line in enumerate(lines):
+    for line in lines:
         try:
-            rows.append([float(cell) for cell in line])
+            rows.append([float(cell.replace(",", point)) for cell in line])
         except ValueError:
-            if number:
-                said = f"row {number} of the table isn't made of numbers only: {', '.join(line)[:60]}"
+            if names or rows:
+                said = f"row {len(rows) + 1} of the table isn't made of numbers only: {', '.join(line)[:60]}."
                 raise Unusable(not_yet(said)) from None
             names = line
     return names, rows
@@ -184,4 +187,4 @@ def _numbers(answer: Any) -> tuple[list[str], list[list[float]]]:
 def _delimiter(text: str) -> str:
     """Choose what stands between the columns: programs set to some languages write ; for the comma."""
     first = text.partition("\n")[0]
-    return next((sign for sign in ",;\t" if sign in first), ",")
+    return next((sign for sign in ";\t," if sign in first), ",")

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workshop_utils.exercises.reading import is_empty, one_number, share_line, whole_number
+from workshop_utils.exercises.reading import (
+    close,
+    is_empty,
+    one_number,
+    recognised,
+    share_line,
+    whole_number,
+)
 from workshop_utils.exercises.verdict import Unusable, Verdict, answering, no_answer, not_yet, right
 
 if TYPE_CHECKING:
@@ -44,43 +51,53 @@ def count_passing(answer: Any, cn: Any, pnr: Any, min_corr: float, min_pnr: floa
     high, clear = cn >= min_corr, pnr >= min_pnr
     both, total = int(np.sum(high & clear)), high.size
     value = one_number(answer, "the number of pixels", "my_count")
-    if hint := share_line(value, both, total, "pixels"):
-        return not_yet(hint)
-    count = whole_number(answer, "a number of pixels", "my_count")
-    if count == both:
+    if close(value, both, 0):
         alone = f"{int(high.sum())} pass min_corr alone and {int(clear.sum())} min_pnr alone"
         return right(
-            f"{both} of {total} pixels ({both / total:.0%}) pass both thresholds; {alone}.",
+            f"{both} of {total} pixels ({both / max(total, 1):.0%}) pass both thresholds; {alone}.",
             "One thing more: each seed is the best pixel of its surroundings, so there are far fewer"
             " seeds than pixels.",
         )
-    slips = {
-        int(
-            np.sum(high | clear)
-        ): 'that counts pixels that pass one of the two, or both: | is "or". Both have to hold: &.',
-        int(high.sum()): "that counts pixels that pass min_corr. They have to pass min_pnr as well.",
-        int(clear.sum()): "that counts pixels that pass min_pnr. They have to pass min_corr as well.",
-        int(
-            np.sum(~high & ~clear)
-        ): "that counts pixels that fail both: the wrong side of the thresholds. Is it <, and should be >=?",
-        total - both: "that counts the pixels that don't pass: the wrong side of the thresholds.",
-        int(
-            np.sum((cn > min_corr) & (pnr > min_pnr))
-        ): "nearly: a pixel that just reaches a threshold passes. Use >=, not >.",
-        int(
-            np.sum(high) + np.sum(clear)
-        ): "that adds two counts, so a pixel that passes both counts twice. Join the images with & first.",
-        total: "that is the number of all pixels.",
-        len(cn): "that is the number of rows. len() counts rows; np.sum counts the True.",
-    }
-    if count in slips:
-        return not_yet(slips[count])
+    if hint := share_line(value, both, total, "pixels"):
+        return not_yet(hint)
+    count = whole_number(answer, "the number of pixels", "my_count")
+    strict = int(np.sum((cn > min_corr) & (pnr > min_pnr)))
+    if slip := _slip(count, high, clear, strict):
+        return not_yet(slip)
     if not 0 <= count <= total:
         return not_yet(f"the image has {total} pixels in all.")
     side = "more" if count > both else "fewer"
     return not_yet(
         f"{count} are {side} than pass. Print min_corr and min_pnr, and look at cn >= min_corr as an image."
     )
+
+
+def _slip(count: int, high: np.ndarray, clear: np.ndarray, strict: int) -> str:
+    """Say what was counted in place of the pixels that pass both."""
+    slips = (
+        (strict, "nearly: a pixel that just reaches a threshold passes. Use >=, not >."),
+        (high.size, "that is the number of all pixels."),
+        (len(high), "that is the number of rows. len() counts rows; np.sum counts the True."),
+        (high.sum(), "that counts pixels that pass min_corr. They have to pass min_pnr as well."),
+        (clear.sum(), "that counts pixels that pass min_pnr. They have to pass min_corr as well."),
+        (
+            np.sum(high | clear),
+            'that counts pixels that pass one of the two, or both: | is "or". Both have to hold: &.',
+        ),
+        (
+            np.sum(~high & ~clear),
+            "that counts pixels that fail both: the wrong side of the thresholds. Is it <, and should be >=?",
+        ),
+        (
+            np.sum(~(high & clear)),
+            "that counts the pixels that don't pass: the wrong side of the thresholds.",
+        ),
+        (
+            high.sum() + clear.sum(),
+            "that adds two counts, so a pixel that passes both counts twice. Join the images with & first.",
+        ),
+    )
+    return recognised(count, slips, 0)
 
 
 @answering
@@ -134,9 +151,8 @@ def _by_truth(named: str, mine: np.ndarray, first: np.ndarray, truth: Truth, rad
     if (hits > 0 and false <= _MORE_FALSE) or (hits == 0 and false < 0):
         return right(
             f"{numbers}.",
-            "One thing more: lesson 5 throws false components out again, but nothing brings a cell"
-            " back that never had a"
-            " seed. So a few false seeds are a fair price.",
+            "One thing more: lesson 5 throws false components out again, but nothing brings a cell back"
+            " that never had a seed. So a few false seeds are a fair price.",
         )
     if hits > 0:
         return not_yet(
@@ -172,8 +188,7 @@ def _by_number(named: str, mine: int, first: int) -> Verdict:
         return not_yet(f"{counts}. Nothing changed: move one threshold further.")
     return right(
         f"{counts}. This movie has no answer key, so look at the new ones in the tuner: round spots"
-        " are cells, rows along a"
-        " dark band are a vessel."
+        " are cells, rows along a dark band are a vessel."
     )
 
 
@@ -189,7 +204,7 @@ def _two_thresholds(answer: Any) -> tuple[float, float]:
         pair = list(answer) if isinstance(answer, tuple | list | np.ndarray) else [answer]
         if len(pair) != 2:
             raise Unusable(not_yet("two numbers are wanted, (min_corr, min_pnr), such as (0.8, 10)."))
-    corr, pnr = (one_number(v, f"the threshold {n}", n) for v, n in zip(pair, ("min_corr", "min_pnr")))
+    corr, pnr = (one_number(v, "the threshold", n) for v, n in zip(pair, ("min_corr", "min_pnr")))
     if corr > 1 and 0 <= pnr <= 1:
         raise Unusable(
             not_yet(
