@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import workshop_utils
-from workshop_utils import __version__, cli, runner
+from workshop_utils import __version__, cli, data, runner
 
 
 @pytest.fixture
@@ -94,7 +94,8 @@ def test_fault_of_the_workshop_keeps_its_traceback(call, monkeypatch):
 def test_list(folder):
     done = CliRunner().invoke(cli.main, ["list", "--notebooks", str(folder)])
     assert done.exit_code == 0
-    assert "1  1. Look at it" in done.output and "width = 3" in done.output and "demo:" in done.output
+    assert "1  1. Look at it" in done.output and "width = 3" in done.output
+    assert all(f"      {name}:" in done.output for name in data.DEMOS)
 
 
 def test_report_without_results(tmp_path):

@@ -140,6 +140,8 @@ def test_fits_are_scored_by_what_was_accepted(scene):
     alt = plots.fits_pair(fits, scene.cn, scene.truth).alt
     assert "all: 4 components, 4 found, 0 missed, 0 invented, precision 1.00, recall 1.00" in alt
     assert "two: 2 accepted, 2 found, 2 missed, 0 invented, precision 1.00, recall 0.50" in alt
+    without = plots.fits_pair(fits, scene.cn).alt
+    assert "all: 4 components, no answer key; two: 2 accepted, no answer key." in without
 
 
 def test_footprints_of_another_movie_are_explained(scene):

@@ -20,7 +20,7 @@ __all__ = ["main"]
 _SPOKEN = (InputError, FileNotFoundError)
 
 _MOVIE = click.option(
-    "--movie", default="demo", show_default=True, help="'demo', a known name, a file or a folder."
+    "--movie", default="demo", show_default=True, help="'demo', 'demo_hard', a name, a file or a folder."
 )
 _PAIRS = click.option(
     "-p",
@@ -120,6 +120,7 @@ def list_lessons(notebooks: Path | None) -> None:
                 click.echo(f"      {name} = {default!r}")
         click.secho("\nMovies", bold=True)
         click.echo("      demo: the simulated recording that comes with the workshop")
+        click.echo("      demo_hard: a second one, dense, dim, and moving a lot")
         for name, entry in data.registry().items():
             click.echo(f"      {name}: {entry.description or entry.licence or entry.address}")
     except _SPOKEN as error:

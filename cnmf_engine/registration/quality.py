@@ -228,7 +228,8 @@ def _warn(quality: RegistrationQuality, gSig_filt: Any) -> None:
     elif quality.residual_px > _MOST_RESIDUAL:
         logger.warning(
             "Corrected frames still lie about %.1f px from their place, as two halves of the image show: "
-            "cells are blurred by that. Try a wider gSig_filt than %s, and look at the corrected movie.",
+            "cells are blurred by that. Try a gSig_filt wider than %s (if frames are noisy) and a narrower "
+            "one (if clouds of light pull the shifts), and look at the corrected movies.",
             quality.residual_px,
             gSig_filt,
         )

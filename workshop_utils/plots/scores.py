@@ -176,6 +176,7 @@ def fits_pair(results: Mapping[str, Any], image: Any, truth: Truth | None = None
         A, C, kind = _of_fit(estimates, image)
         counts, kinds = _draw_map(ax, image, A, truth)
         drawn |= kinds
+        counts = "no answer key" if truth is None else counts  # the title has the number already
         ax.set_title(f"{label}: {A.shape[1]} {kind}")
         score = _score_words(A, C, truth)
         ax.set_xlabel("\n".join(part for part in (counts, score) if part))
