@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tifffile
 
 from cnmf_engine.errors import InputError
+from cnmf_engine.motion import MotionCorrect
 from workshop_utils.motion_check import MotionTable, measure
+from workshop_utils.truth import load_truth
+
+DATA = Path(__file__).parents[1] / "data"
 
 
 @pytest.fixture
@@ -67,3 +73,20 @@ def test_one_constant_frame_has_numbers():
 def test_shifts_of_other_frames_are_refused(shifts):
     with pytest.raises(InputError, match=r"Expected frames .* \(T, 2\)"):
         measure(np.ones((4, 8, 8)), shifts)
+
+
+@pytest.mark.parametrize("name", ["demo_ca1", "demo_l23"])
+def test_piecewise_rigid_agrees_more_on_the_demos_although_it_errs_more(name):
+    """What lesson 2 says of agreement: whatever is free to follow the noise raises it."""
+    frames = tifffile.imread(DATA / f"{name}.tif", key=range(600)).astype(np.float32)
+    truth = load_truth(DATA / f"{name}_truth.npz").shifts[:600]
+    found = {}
+    for piecewise in (False, True):
+        values = {"pw_rigid": piecewise, "strides": (48, 48), "overlaps": (24, 24), "border_nan": "copy"}
+        mc = MotionCorrect(frames, gSig_filt=(6, 6), max_shifts=(12, 12), **values)
+        mc.motion_correct()
+        patches = np.stack([mc.x_shifts_els, mc.y_shifts_els], axis=1) if piecewise else None
+        shifts = patches.mean(axis=2) if piecewise else np.array(mc.shifts_rig)
+        found[piecewise] = measure(mc.apply_shifts_movie(frames), shifts, truth)
+    assert found[True].agreement > found[False].agreement
+    assert found[True].error_px > found[False].error_px
