@@ -224,8 +224,9 @@ print("gSig_filt =", opts.motion["gSig_filt"])
 # easily misled. Take rigid unless the piecewise-rigid result is clearly better. Its shifts are one number a
 # patch; the table shows their mean over patches.
 #
-# A slightly higher agreement isn't clearly better. Patches are freer, so they follow the noise too, and what
-# follows the noise agrees with it: on both simulated recordings agreement rises and so does the error.
+# A slightly higher agreement isn't clearly better. Patches are freer, so they also match what isn't motion:
+# frames become more alike, and cells get no closer to their place. Both simulated recordings move as a whole,
+# and with patches their agreement rises and so does the error.
 #
 # *Good:* the patches' curves in the figure stay close to their mean. *Bad:* single patches that run away.
 
