@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	if $$p $(NEW_ENOUGH) >/dev/null 2>&1; then echo $$p; break; fi; done)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off
 
-.PHONY: help run test test-colab check notebooks gallery links bench clean
+.PHONY: help run test room test-colab check notebooks gallery links bench clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -20,12 +20,15 @@ help: ## show this list
 run: $(VENV)/.run ## run all lessons on the demo movie (MOVIE=, RESULTS=, ARGS=) and print the report's path
 	@$(BIN)/workshop run --movie "$(MOVIE)" --results "$(RESULTS)" $(ARGS)
 
-test: $(VENV)/.test $(COLAB)/.made check ## style, notebooks in sync, all tests in two front ends and on Colab's packages, every cell
+test: room $(VENV)/.test $(COLAB)/.made check ## style, notebooks in sync, all tests in two front ends and on Colab's packages, every cell
 	$(BIN)/python -m pytest
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	echo "$(BIN)/python -m pytest --nbval-lax --nbval-current-env notebooks/*.ipynb" && \
-	WORKSHOP_HEADLESS=1 WORKSHOP_RESULTS="$$folder" \
+	WORKSHOP_HEADLESS=1 WORKSHOP_RESULTS="$$folder/results" \
 		$(BIN)/python -m pytest --nbval-lax --nbval-current-env --durations=10 notebooks/*.ipynb
+
+room: | $(VENV)/.made
+	@$(BIN)/python tools/disk_room.py
 
 test-colab: $(VENV)/.test $(COLAB)/.made ## the wheel and each notebook on new machines with Colab's packages
 	$(BIN)/python -m pytest tests/colab --every-lesson --durations=10
