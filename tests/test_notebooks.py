@@ -1,4 +1,8 @@
-"""The lessons run from first to last: on the demo movie, on a movie without an answer key, and all in one."""
+"""
+The lessons run from first to last: on the demo movie, and on a movie without an answer key.
+
+The notebook that holds them all is run with Colab's packages in tests/colab, and cell by cell by nbval.
+"""
 
 from __future__ import annotations
 
@@ -207,9 +211,3 @@ def test_papermill_runs_one_lesson_as_such(tmp_path):
     )
     kept = json.loads((tmp_path / "results" / "params.json").read_text(encoding="utf-8"))
     assert kept["motion"]["max_shifts"] == [8, 8]
-
-
-def test_all_in_one_runs(tmp_path):
-    run_papermill([str(NOTEBOOKS / "00_all_in_one.ipynb"), "out.ipynb"], tmp_path)
-    opened = session.start(tmp_path / "results", "demo")
-    assert opened.has("export")
