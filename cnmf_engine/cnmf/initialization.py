@@ -273,7 +273,7 @@ def _search_residual(
     """Components and those that another search finds in what they leave."""
     width = dict(gSig=search["gSig"] * scale, gSiz=round(search["gSiz"] * scale))
     movie.add(A, C, sign=-1)
-    more = find_neurons(movie.R, movie.dims, K=K - len(C) if K else None, **search | width)
+    more = find_neurons(movie.R, movie.dims, K=K - len(C) if K else None, known=(A, C), **search | width)
     A = sparse.csc_matrix(sparse.hstack([A, more.A], format="csc"), dtype=np.float32)
     C = np.concatenate([C, more.C])
     movie.add(A, C)

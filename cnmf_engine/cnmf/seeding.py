@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage, sparse
+from scipy import ndimage, sparse, special
 
 from ..filters import filter_frames, gaussian_kernel, mean_centred_kernel
 from ..noise import pixel_noise
@@ -22,14 +22,22 @@ __all__ = ["Seeds", "Skewness", "find_neurons", "has_transients", "seed_pixels",
 
 #: Samples below this many noise levels don't count towards the correlation image.
 _SIGNAL_LEVEL = 2.0
-#: Standard deviations of all rises that the largest one must reach: 3 for anything, 4 for a transient.
-_MIN_RISE, _CLEAR_RISE = 3.0, 4.0
+#: Standard deviations of all rises that the largest one must reach: 3 for anything, 4 for a transient; and
+#: in long recordings what noise alone reaches in this share of them.
+_MIN_RISE, _CLEAR_RISE, _BY_CHANCE = 3.0, 4.0, 0.03
 #: Frames that are filtered at a time.
 _FRAMES = 64
 #: Skewness of a trace without its slow part from which on it counts as made of transients.
 _MIN_SKEWNESS = 1.5
 #: The same with the slow part, which vessels have too.
 _MIN_SLOW_SKEWNESS = 2.0
+#: A trace leans to the bright side if its skewness is so large, and so many standard deviations of what a
+#: symmetric process of the same slowness shows. Sparse transients reach 1 and more.
+_LEANING, _SURELY = 0.9, 2.0
+#: What a cell leaves of its light correlates so much with it.
+_SAME = 0.7
+#: The widest running mean under which that is looked for, as a part of the window of a transient.
+_WIDEST_SCALE = 1 / 8
 
 
 class Seeds(NamedTuple):
@@ -164,32 +172,68 @@ class _Search:
         self.update_images(box, outer)
 
 
-def has_transients(trace: np.ndarray, window: int) -> bool:
+def has_transients(trace: np.ndarray, window: int, clear: bool = False) -> bool:
     """
     Tell transients of a cell from slow background that survived the filter.
 
-    Vessels and breathing glow reach a high PNR too, but they rise slowly and fall as they rise. Cells jump,
-    or, where many transients run together, are skewed to the bright side.
+    Vessels and breathing glow reach a high PNR too, but they fall as they rise. Cells jump, or, where many
+    transients run together, are strongly skewed to the bright side: these are clear. Transients that rise
+    slowly, or were rounded by denoising, don't jump; their trace leans to the bright side on some time scale,
+    by more than a symmetric process with as few independent samples would.
 
     Parameters
     ----------
     trace : ndarray of shape (T,)
         Filtered trace.
     window : int
-        Frames of the running median that is taken as the slow part.
+        Frames within which a transient rises and falls; slower changes are background.
+    clear : bool
+        Whether to accept clear transients alone.
 
     Returns
     -------
     bool
-        Whether the largest rise stands out, or the trace less its slow part is skewed.
+        Whether there are any.
+
+    References
+    ----------
+    Lomnicki 1961, Metrika 4:37 (variance of the skewness of correlated samples).
     """
+    return _jumps(trace, window) or (not clear and _leans(trace, window))
+
+
+def _jumps(trace: np.ndarray, window: int) -> bool:
+    """Whether the largest rise stands out, or the trace less its slow part is strongly skewed."""
     rise = np.diff(trace)
     if not rise.size or not rise.max() > 0 or rise.max() < _MIN_RISE * rise.std():
         return False
-    if rise.max() >= _CLEAR_RISE * rise.std():
+    # The largest of many rises is large by chance.
+    if rise.max() >= max(_CLEAR_RISE, -special.ndtri(_BY_CHANCE / rise.size)) * rise.std():
         return True
     fast, slow = transient_skewness(trace, window)
     return fast >= _MIN_SKEWNESS or slow >= _MIN_SLOW_SKEWNESS
+
+
+def _leans(trace: np.ndarray, window: int) -> bool:
+    """Whether the trace is skewed to the bright side on a time scale, beyond what chance does."""
+    scale = 1
+    while scale <= max(window * _WIDEST_SCALE, 1):
+        smooth = ndimage.uniform_filter1d(trace, scale, mode="reflect")
+        if _skewness(smooth) >= _LEANING and _skewness(smooth) >= _SURELY * _chance_skewness(smooth):
+            return True
+        scale *= 2
+    return False
+
+
+def _chance_skewness(trace: np.ndarray) -> float:
+    """Give the standard deviation of the skewness of a Gaussian process that is correlated as a trace is."""
+    centred = trace - trace.mean()
+    T = len(trace)
+    covariance = np.fft.irfft(np.abs(np.fft.rfft(centred, 2 * T)) ** 2)[:T]
+    # Beyond the first lag without correlation there is only its estimation error.
+    negative = np.flatnonzero(covariance <= 0)
+    lags = covariance[1 : negative[0] if negative.size else T] / covariance[0]
+    return float(np.sqrt(6 * (1 + 2 * np.sum(lags**3)) / T))
 
 
 class Skewness(NamedTuple):
@@ -262,10 +306,11 @@ def find_neurons(
     window: int = 80,
     p: int = 0,
     seeds: np.ndarray | None = None,
+    known: tuple[sparse.csc_matrix, np.ndarray] | None = None,
     **deconvolution,
 ) -> Seeds:
     """
-    Find neurons one after the other, brightest first.
+    Find neurons one after the other, brightest first; those with clear transients before the others.
 
     Parameters
     ----------
@@ -289,6 +334,8 @@ def find_neurons(
         Order of the autoregressive process used to denoise traces; 0 clips them at 0.
     seeds : ndarray of shape (n, 2), int, optional
         Rows and columns where neurons are. There and nowhere else one is extracted, whatever the thresholds.
+    known : tuple of csc_matrix (d, K) and ndarray (K, T), optional
+        Footprints and traces that were subtracted before.
     **deconvolution
         Further keywords of `constrained_foopsi`.
 
@@ -310,18 +357,36 @@ def find_neurons(
             _collect(search, seed, p, deconvolution, found)
         return Seeds(*_stack(found, dims, Y.shape[1]), n_candidates, *maxima)
     limit = K or n_candidates
-    progress = True
-    while progress and len(found) < limit:
-        before = len(found)
-        for seed in map(tuple, seed_pixels(search.cn, search.pnr, min_corr, min_pnr, gSiz, search.done)):
-            search.done[seed] = True
-            passing = search.cn[seed] >= min_corr and search.pnr[seed] >= min_pnr
-            if passing and has_transients(search.filtered[seed[0] + dims[0] * seed[1]], window):
-                _collect(search, seed, p, deconvolution, found)
-            if len(found) >= limit:
-                break
-        progress = len(found) > before
+    # What may be background must not take the light of cells: it comes after all that is clear.
+    for clear in (True, False):
+        tried = search.done.copy()
+        progress = True
+        while progress and len(found) < limit:
+            before = len(found)
+            done = search.done | tried
+            for seed in map(tuple, seed_pixels(search.cn, search.pnr, min_corr, min_pnr, gSiz, done)):
+                tried[seed] = True
+                passing = search.cn[seed] >= min_corr and search.pnr[seed] >= min_pnr
+                trace = search.filtered[seed[0] + dims[0] * seed[1]]
+                new = passing and has_transients(trace, window, clear)
+                if new and (clear or not _repeats(search, seed, found, known)):
+                    _collect(search, seed, p, deconvolution, found)
+                if len(found) >= limit:
+                    break
+            progress = len(found) > before
     return Seeds(*_stack(found, dims, Y.shape[1]), n_candidates, *maxima)
+
+
+def _repeats(search: _Search, seed: tuple[int, int], found: list, known: tuple | None) -> bool:
+    """Whether the trace at a seed is that of a cell nearby: the rim that was left of it, not a cell."""
+    rows, columns = (slice(max(at - search.gSiz, 0), at + search.gSiz + 1) for at in seed)
+    near = [trace for box, _, trace in found if box.r0 <= seed[0] < box.r1 and box.c0 <= seed[1] < box.c1]
+    if known is not None:
+        A, C = known
+        around = as_image(np.arange(A.shape[0]), search.dims)[rows, columns].ravel()
+        near += list(C[A[around].getnnz(axis=0) > 0])
+    trace = search.filtered[seed[0] + search.dims[0] * seed[1]]
+    return any(np.corrcoef(trace, other)[0, 1] > _SAME for other in near)
 
 
 def _collect(search: _Search, seed: tuple[int, int], p: int, options: dict, found: list) -> None:
