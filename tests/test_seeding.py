@@ -225,15 +225,35 @@ def test_noise_passes_by_chance_alone_however_long_it_is(rng, T):
     assert share_passing(traces, 10) <= 0.06
 
 
+def swell(T):
+    """Rounded rises to 1 every 40 frames: one-sided, but without a jump."""
+    slow = ndimage.gaussian_filter1d(np.maximum(np.arange(T) % 40 - 33.0, 0), 4, mode="wrap")
+    return slow / slow.max()
+
+
 def test_what_is_clear_comes_first_and_leaves_nothing_of_itself():
     """A bright slow cell beside a dim fast one: the fast one comes first, both come once."""
     scene = make_scene(centres=[(16, 16), (30, 40)], background=False, brightness=60, seed=5)
-    slow = 600 * ndimage.gaussian_filter1d(np.maximum(np.arange(scene.Y.shape[1]) % 97 - 90, 0.0), 8)
+    slow = 60 * swell(scene.Y.shape[1])
     Y = scene.Y + flatten(np.multiply.outer(slow - scene.C[0], scene.A[0])).astype(np.float32)
     assert not share_passing([slow], 10, clear=True)
     found = find_neurons(Y.astype(np.float32), scene.dims, **SEARCH)
     assert match(found.A, scene.A).pairs[:, 1].tolist() == [1, 0]
     assert len(found.C) == 2
+
+
+@pytest.mark.parametrize("kind", ["wave", "movement"])
+def test_light_that_reaches_beyond_a_cell_is_no_slow_cell(kind):
+    """Slow one-sided changes of a stripe as long as the field, or of an edge that moves to and fro."""
+    rng = np.random.default_rng(3)
+    T, dims = 400, (48, 56)
+    slow = swell(T)
+    across = np.arange(dims[1])[None] - 28 + 0 * np.arange(dims[0])[:, None]
+    profile = np.exp(-((across / 3) ** 2)) if kind == "wave" else -across / 3 * np.exp(-((across / 3) ** 2))
+    Y = flatten(np.multiply.outer(slow, 40 * profile)) + rng.normal(size=(dims[0] * dims[1], T))
+    assert share_passing([slow], 10)
+    assert not share_passing([slow], 10, clear=True)
+    assert len(find_neurons(Y.astype(np.float32), dims, **SEARCH).C) == 0
 
 
 def test_transients_are_told_from_slow_background(rng):

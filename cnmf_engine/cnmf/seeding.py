@@ -36,6 +36,9 @@ _MIN_SLOW_SKEWNESS = 2.0
 _LEANING, _SURELY = 0.9, 2.0
 #: What a cell leaves of its light correlates so much with it.
 _SAME = 0.7
+#: Change a cell's size away, as a part of the seed's own, from which on the light isn't a cell's (the filter
+#: makes some around every cell); and how many directions are looked into.
+_BEYOND, _DIRECTIONS = 0.7, 16
 #: The widest running mean under which that is looked for, as a part of the window of a transient.
 _WIDEST_SCALE = 1 / 8
 
@@ -369,7 +372,9 @@ def find_neurons(
                 passing = search.cn[seed] >= min_corr and search.pnr[seed] >= min_pnr
                 trace = search.filtered[seed[0] + dims[0] * seed[1]]
                 new = passing and has_transients(trace, window, clear)
-                if new and (clear or not _repeats(search, seed, found, known)):
+                if new and not clear:
+                    new = not (_repeats(search, seed, found, known) or _reaches_beyond(search, seed))
+                if new:
                     _collect(search, seed, p, deconvolution, found)
                 if len(found) >= limit:
                     break
@@ -387,6 +392,17 @@ def _repeats(search: _Search, seed: tuple[int, int], found: list, known: tuple |
         near += list(C[A[around].getnnz(axis=0) > 0])
     trace = search.filtered[seed[0] + search.dims[0] * seed[1]]
     return any(np.corrcoef(trace, other)[0, 1] > _SAME for other in near)
+
+
+def _reaches_beyond(search: _Search, seed: tuple[int, int]) -> bool:
+    """Whether a cell's size away the movie goes along with the seed (waves), or against it (movement)."""
+    angles = 2 * np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS
+    rows = np.round(seed[0] + search.gSiz * np.sin(angles)).astype(int)
+    columns = np.round(seed[1] + search.gSiz * np.cos(angles)).astype(int)
+    inside = (rows >= 0) & (rows < search.dims[0]) & (columns >= 0) & (columns < search.dims[1])
+    own = search.filtered[seed[0] + search.dims[0] * seed[1]]
+    around = search.filtered[rows[inside] + search.dims[0] * columns[inside]]
+    return bool(np.abs(around @ (own - own.mean())).max(initial=0) > _BEYOND * own.var() * len(own))
 
 
 def _collect(search: _Search, seed: tuple[int, int], p: int, options: dict, found: list) -> None:
