@@ -16,7 +16,7 @@ from cnmf_engine.gaps import Gaps, nearest_complete
 from cnmf_engine.io.pages import drop_pages
 from cnmf_engine.io.regions import GROUP, fill_frames, is_time_major, read_blocks, typical_frame
 from cnmf_engine.neighbours import N_SUMS, Sums, add_products
-from cnmf_engine.noise import pixel_noise
+from cnmf_engine.noise import ROUNDING, pixel_noise
 from cnmf_engine.threads import map_threads, thread_count
 
 __all__ = ["filtered_images"]
@@ -25,8 +25,6 @@ __all__ = ["filtered_images"]
 _NOISE_FRAMES = 3072
 #: Samples below this many noise levels don't count towards the correlation image.
 _SIGNAL_LEVEL = 3.0
-#: Noise up to this part of a pixel's brightness is rounding.
-_ROUNDING = 1e-6
 # Frames worked on at once by a thread, and pixels whose noise it finds at once: enough to keep it busy, few
 # enough for the processor's cache.
 _MOST_FRAMES, _PIXELS = 4 * GROUP, 128
@@ -249,7 +247,7 @@ def _levels(
     noise: np.ndarray, brightness: np.ndarray, gaps: Gaps | None, columns: slice
 ) -> tuple[np.ndarray, np.ndarray]:
     """Height from which a sample counts, and the noise; both infinite where a pixel has no signal."""
-    good = noise > _ROUNDING * np.abs(brightness)
+    good = noise > ROUNDING * np.abs(brightness)
     if gaps is not None:
         good &= ~gaps.incomplete[:, columns]
     safe = np.where(good, noise, np.inf).astype(np.float32)

@@ -83,7 +83,7 @@ def test_of_two_readings_the_quieter_is_kept(scene, monkeypatch):
 
     def noise(*cores):
         monkeypatch.setattr(readout, "_CORES", cores)
-        YrA, shared = readout._quietest(scene.movie, A, C, ring.W, mean, 2, None)
+        YrA, shared = readout._quietest(scene.movie, A, C, ring.W, 2, None)
         np.testing.assert_allclose(shared.diagonal(), 1, rtol=1e-5)
         return np.array([spread_below_baseline(np.sort(trace)) for trace in C + YrA])
 

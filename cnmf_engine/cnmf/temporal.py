@@ -14,7 +14,6 @@ __all__ = ["CORE", "Traces", "core_weights", "project", "residual_traces", "unmi
 
 #: Traces are read from the part of a footprint above this part of its maximum.
 CORE = 0.3
-_EPS = np.finfo(np.float32).eps
 
 
 @dataclass
@@ -144,7 +143,8 @@ def _read(R: np.ndarray, A: sparse.csc_matrix, C: np.ndarray, core: float) -> _R
     """Project what all components leave of a movie onto the footprints' cores."""
     weights = core_weights(A, core)
     overlap = sparse.csr_matrix(weights.T @ A)
-    scale = 1 / (overlap.diagonal() + _EPS)
+    own = overlap.diagonal()
+    scale = np.divide(1, own, out=np.zeros_like(own), where=own > 0)
     YrA = (project(R, weights) - overlap @ C) * scale[:, None]
     return _Reading(YrA.astype(np.float32), sparse.csc_matrix(sparse.diags(scale) @ overlap))
 
