@@ -79,7 +79,6 @@ def test_silent_components_are_left_out_and_none_is_a_result(scene):
 def test_of_two_readings_the_quieter_is_kept(scene, monkeypatch):
     A, C = scene.flat_A, scene.C
     ring = fit_ring(scene.Y, A, C, scene.dims, radius=10, ssub=2)
-    mean = scene.Y.mean(axis=1)
 
     def noise(*cores):
         monkeypatch.setattr(readout, "_CORES", cores)
