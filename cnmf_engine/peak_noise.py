@@ -102,7 +102,7 @@ def _short(task: _Task) -> tuple[np.ndarray, np.ndarray]:
     for inner, outer, frames in _strips(task, [slice(0, T)]):
         brightness = _filter_strip(task, frames, np.arange(T), outer)
         mean, noise = _mean_and_noise(frames, task.n_threads)
-        floor, safe = _levels(noise, brightness, task.gaps, outer)
+        floor, safe = _levels(task, noise, brightness, outer)
         parts = [frames[block] for block in _blocks(T)]
         counts = map_threads(partial(_count, mean, floor), parts, task.n_threads)
         strip_cn, strip_pnr = _images(counts, mean.shape, safe)
@@ -126,7 +126,7 @@ def _long(task: _Task) -> tuple[np.ndarray, np.ndarray]:
         # The strips' memory is free for the blocks that follow.
         del frames
     mean = _raw_mean(task)
-    floor, safe = _levels(noise, mean + task.level, task.gaps, slice(None))
+    floor, safe = _levels(task, noise, mean + task.level, slice(None))
     if task.kernel is not None:
         # The filter is linear: the mean of the filtered frames is the filtered mean.
         mean = filter_frames(mean, task.kernel)
@@ -244,12 +244,14 @@ def _mean_and_noise(frames: np.ndarray, n_threads: int) -> tuple[np.ndarray, np.
 
 
 def _levels(
-    noise: np.ndarray, brightness: np.ndarray, gaps: Gaps | None, columns: slice
+    task: _Task, noise: np.ndarray, brightness: np.ndarray, columns: slice
 ) -> tuple[np.ndarray, np.ndarray]:
     """Height from which a sample counts, and the noise; both infinite where a pixel has no signal."""
-    good = noise > ROUNDING * np.abs(brightness)
-    if gaps is not None:
-        good &= ~gaps.incomplete[:, columns]
+    # The filter averages what pixels were rounded by.
+    part = ROUNDING * (1.0 if task.kernel is None else float(np.linalg.norm(task.kernel)))
+    good = noise > part * np.abs(brightness)
+    if task.gaps is not None:
+        good &= ~task.gaps.incomplete[:, columns]
     safe = np.where(good, noise, np.inf).astype(np.float32)
     return np.float32(_SIGNAL_LEVEL) * safe, safe
 
