@@ -22,7 +22,7 @@ from .boxes import BoxOfMovie, MovieFile, at_once, movie_file
 from .geometry import Box, coarse_dims, decimate, flat_index, read_decimated
 from .patches import centres_of_mass
 from .spatial import update_spatial
-from .temporal import CORE, update_temporal
+from .temporal import CORE, unshrunk, update_temporal
 
 __all__ = ["Refined", "refine"]
 
@@ -241,7 +241,7 @@ def _update_tile(tile: _Tile) -> Refined:
     pixels = flat_index(tile.outer, tile.how.dims)
     shape = tile.how.dims[0] * tile.how.dims[1], len(own)
     A = sparse.csc_matrix((local.data, (pixels[local.row], local.col)), shape, dtype=np.float32)
-    return Refined(A, traces.C[own], number[own])
+    return Refined(A, unshrunk(traces.C, traces.YrA)[own], number[own])
 
 
 def _in_order(parts: list[Refined], d: int, T: int) -> Refined:
