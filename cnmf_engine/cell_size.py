@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .errors import InputError, explain
+from .filters import middling
 
 __all__ = ["CellSize", "cell_size"]
 
@@ -110,8 +111,9 @@ def _sharpest_rise(movie: np.ndarray, n_best: int = 5) -> tuple[np.ndarray, np.n
     near, far = ((0, 0), _BAND[0]), ((0, 0), _BAND[1])
     band = np.empty_like(movie)
     for frame, out in zip(movie, band):
-        np.subtract(cv2.GaussianBlur(frame, *near), cv2.GaussianBlur(frame, *far), out=out)
-    least_noise = 1e-6 * max(float(np.abs(movie).max()), 1.0)
+        image = frame - middling(frame)
+        np.subtract(cv2.GaussianBlur(image, *near), cv2.GaussianBlur(image, *far), out=out)
+    least_noise = 1e-6 * (float(np.ptp(movie)) or 1.0)
     # A few rows at a time: sorting takes several times the room of what is sorted.
     parts = [_largest(band[:, row : row + 16], n_best, least_noise) for row in range(0, band.shape[1], 16)]
     frames, top = (np.concatenate(each, axis=-2) for each in zip(*parts))

@@ -9,7 +9,7 @@ import numpy as np
 from .errors import InputError, explain
 from .threads import map_threads, thread_count
 
-__all__ = ["filter_frames", "gaussian_kernel", "mean_centred_kernel", "motion_kernel"]
+__all__ = ["filter_frames", "gaussian_kernel", "mean_centred_kernel", "middling", "motion_kernel"]
 
 _BORDERS = ("replicate", "reflect", "constant")
 # From so many taps on OpenCV filters by Fourier transform; above the second number that is faster indeed.
@@ -148,10 +148,13 @@ def filter_frames(
     elif single:
         out = out[None]
     correlate = _correlator(kernel, border)
+    # What such a kernel stops is taken off beforehand: the sums would lose as many digits as it has.
+    level = border != "constant" and abs(kernel.sum(dtype=np.float64)) < 1e-6 * np.abs(kernel).sum()
 
     def run(chunk: range) -> None:
         for t in chunk:
-            out[t] = correlate(np.ascontiguousarray(stack[t], dtype=np.float32))
+            image = np.ascontiguousarray(stack[t], dtype=np.float32)
+            out[t] = correlate(image - middling(image) if level else image)
 
     n_frames = len(stack)
     n_threads = max(1, min(thread_count(n_threads), n_frames // 16))
@@ -161,6 +164,11 @@ def filter_frames(
     ):
         pass
     return out[0] if single else out
+
+
+def middling(image: np.ndarray) -> np.float32:
+    """Give a middling value of an image, the median of some pixels; a constant added moves it exactly."""
+    return np.median(image[:: max(len(image) // 8, 1), :: max(image.shape[1] // 8, 1)])
 
 
 def _correlator(kernel: np.ndarray, border: str) -> Callable[[np.ndarray], np.ndarray]:

@@ -8,6 +8,7 @@ import numba
 import numpy as np
 
 from cnmf_engine.io.regions import GROUP
+from cnmf_engine.noise import ROUNDING
 
 __all__ = ["N_SUMS", "Sums", "add_products", "neighbour_correlation", "standardise"]
 
@@ -120,7 +121,7 @@ def standardise(traces: np.ndarray, spread: np.ndarray | None = None) -> np.ndar
     traces : ndarray of shape (..., T), float32
         Traces; overwritten.
     spread : ndarray of shape (...), optional
-        Brightness: a standard deviation up to a millionth of it is rounding.
+        Brightness: a standard deviation up to `ROUNDING` times it is rounding.
 
     Returns
     -------
@@ -130,7 +131,7 @@ def standardise(traces: np.ndarray, spread: np.ndarray | None = None) -> np.ndar
     traces -= traces.mean(axis=-1, keepdims=True, dtype=np.float64).astype(np.float32)
     std = np.sqrt(np.einsum("...t,...t->...", traces, traces) / traces.shape[-1])
     # A pixel that varies by rounding only is constant: its correlation would be noise of the arithmetic.
-    floor = 1e-6 * (np.abs(spread) if spread is not None else 0)
+    floor = ROUNDING * (np.abs(spread) if spread is not None else 0)
     good = np.isfinite(std) & (std > floor)
     traces *= np.where(good, 1 / np.where(good, std, 1), 0)[..., None].astype(np.float32)
     if not good.all():

@@ -6,8 +6,10 @@ import numpy as np
 
 from .errors import ParameterError, explain
 
-__all__ = ["calcium_noise", "pixel_noise", "spread_below_baseline", "trace_noise"]
+__all__ = ["ROUNDING", "calcium_noise", "pixel_noise", "spread_below_baseline", "trace_noise"]
 
+#: A spread up to this part of a pixel's brightness is rounding: float32 has steps of at most half of it.
+ROUNDING = 2 * float(np.finfo(np.float32).eps)
 #: Samples within so many spreads of the baseline are quiet; baseline and spread are found in so many rounds.
 _QUIET, _BASELINE_ROUNDS = 2.5, 10
 #: Standard deviation of a normal distribution in units of the median distance from its middle.
@@ -100,7 +102,9 @@ def pixel_noise(
     out = np.empty(len(flat), dtype=np.float32)
     step = max(1, 2**18 // T)  # blocks that stay in the processor's cache
     for i in range(0, len(flat), step):
-        spectrum = rfft(np.asarray(flat[i : i + step], dtype=np.float32), axis=-1)[:, first : last + 1]
+        block = np.asarray(flat[i : i + step], dtype=np.float32)
+        # Relative to one sample, which is exact: a large mean would spill rounding over the spectrum.
+        spectrum = rfft(block - block[:, :1], axis=-1)[:, first : last + 1]
         parts = spectrum.view(spectrum.real.dtype)
         if noise_method == "mean":
             out[i : i + step] = np.sqrt(np.einsum("ij,ij->i", parts, parts) / (T * spectrum.shape[1]))

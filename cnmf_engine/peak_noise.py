@@ -16,7 +16,7 @@ from cnmf_engine.gaps import Gaps, nearest_complete
 from cnmf_engine.io.pages import drop_pages
 from cnmf_engine.io.regions import GROUP, fill_frames, is_time_major, read_blocks, typical_frame
 from cnmf_engine.neighbours import N_SUMS, Sums, add_products
-from cnmf_engine.noise import pixel_noise
+from cnmf_engine.noise import ROUNDING, pixel_noise
 from cnmf_engine.threads import map_threads, thread_count
 
 __all__ = ["filtered_images"]
@@ -25,8 +25,6 @@ __all__ = ["filtered_images"]
 _NOISE_FRAMES = 3072
 #: Samples below this many noise levels don't count towards the correlation image.
 _SIGNAL_LEVEL = 3.0
-#: Noise up to this part of a pixel's brightness is rounding.
-_ROUNDING = 1e-6
 # Frames worked on at once by a thread, and pixels whose noise it finds at once: enough to keep it busy, few
 # enough for the processor's cache.
 _MOST_FRAMES, _PIXELS = 4 * GROUP, 128
@@ -104,7 +102,7 @@ def _short(task: _Task) -> tuple[np.ndarray, np.ndarray]:
     for inner, outer, frames in _strips(task, [slice(0, T)]):
         brightness = _filter_strip(task, frames, np.arange(T), outer)
         mean, noise = _mean_and_noise(frames, task.n_threads)
-        floor, safe = _levels(noise, brightness, task.gaps, outer)
+        floor, safe = _levels(task, noise, brightness, outer)
         parts = [frames[block] for block in _blocks(T)]
         counts = map_threads(partial(_count, mean, floor), parts, task.n_threads)
         strip_cn, strip_pnr = _images(counts, mean.shape, safe)
@@ -128,7 +126,7 @@ def _long(task: _Task) -> tuple[np.ndarray, np.ndarray]:
         # The strips' memory is free for the blocks that follow.
         del frames
     mean = _raw_mean(task)
-    floor, safe = _levels(noise, mean + task.level, task.gaps, slice(None))
+    floor, safe = _levels(task, noise, mean + task.level, slice(None))
     if task.kernel is not None:
         # The filter is linear: the mean of the filtered frames is the filtered mean.
         mean = filter_frames(mean, task.kernel)
@@ -246,12 +244,14 @@ def _mean_and_noise(frames: np.ndarray, n_threads: int) -> tuple[np.ndarray, np.
 
 
 def _levels(
-    noise: np.ndarray, brightness: np.ndarray, gaps: Gaps | None, columns: slice
+    task: _Task, noise: np.ndarray, brightness: np.ndarray, columns: slice
 ) -> tuple[np.ndarray, np.ndarray]:
     """Height from which a sample counts, and the noise; both infinite where a pixel has no signal."""
-    good = noise > _ROUNDING * np.abs(brightness)
-    if gaps is not None:
-        good &= ~gaps.incomplete[:, columns]
+    # The filter averages what pixels were rounded by.
+    part = ROUNDING * (1.0 if task.kernel is None else float(np.linalg.norm(task.kernel)))
+    good = noise > part * np.abs(brightness)
+    if task.gaps is not None:
+        good &= ~task.gaps.incomplete[:, columns]
     safe = np.where(good, noise, np.inf).astype(np.float32)
     return np.float32(_SIGNAL_LEVEL) * safe, safe
 

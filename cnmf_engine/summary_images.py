@@ -18,6 +18,7 @@ from .errors import InputError, explain
 from .filters import gaussian_kernel, mean_centred_kernel
 from .io.regions import GROUP, read_blocks, typical_frame
 from .neighbours import N_SUMS, Sums, add_products, neighbour_correlation, standardise
+from .noise import ROUNDING
 from .threads import map_threads, thread_count
 
 __all__ = [
@@ -32,8 +33,6 @@ __all__ = [
 
 # Frames that a thread works on at once.
 _MOST_FRAMES = 4 * GROUP
-#: A standard deviation up to this part of a pixel's brightness is rounding.
-_ROUNDING = 1e-6
 
 
 class CorrelationPNR(NamedTuple):
@@ -127,7 +126,7 @@ def _correlations(
             parts = [frames[at : at + _MOST_FRAMES] for at in range(0, len(frames), _MOST_FRAMES)]
             sums.add(map_threads(work, parts, n_threads))
         brightness = np.abs(level + sums.mean)
-        images.append(sums.correlation(eight_neighbours, np.nan_to_num(_ROUNDING * brightness)))
+        images.append(sums.correlation(eight_neighbours, np.nan_to_num(ROUNDING * brightness)))
     return images
 
 

@@ -8,7 +8,7 @@ from cnmf_engine.cnmf import readout
 from cnmf_engine.cnmf.background import fit_ring, reconstruct_background
 from cnmf_engine.cnmf.geometry import decimate
 from cnmf_engine.cnmf.readout import read_out, reading_weights
-from cnmf_engine.cnmf.temporal import core_weights
+from cnmf_engine.cnmf.temporal import core_weights, unshrunk
 from cnmf_engine.noise import spread_below_baseline
 
 
@@ -79,14 +79,29 @@ def test_silent_components_are_left_out_and_none_is_a_result(scene):
 def test_of_two_readings_the_quieter_is_kept(scene, monkeypatch):
     A, C = scene.flat_A, scene.C
     ring = fit_ring(scene.Y, A, C, scene.dims, radius=10, ssub=2)
-    mean = scene.Y.mean(axis=1)
 
     def noise(*cores):
         monkeypatch.setattr(readout, "_CORES", cores)
-        YrA, shared = readout._quietest(scene.movie, A, C, ring.W, mean, 2, None)
+        YrA, shared = readout._quietest(scene.movie, A, C, ring.W, 2, None)
         np.testing.assert_allclose(shared.diagonal(), 1, rtol=1e-5)
         return np.array([spread_below_baseline(np.sort(trace)) for trace in C + YrA])
 
     whole, core, either = noise(0.0, 0.0), noise(0.6, 0.6), noise(0.0, 0.6)
     np.testing.assert_array_equal(either, np.minimum(whole, core))
     assert (either < core).any(), "more pixels hold less noise"
+
+
+def test_raw_traces_are_as_high_as_the_cells_though_calcium_was_shrunk(scene):
+    """The ring takes a quarter of the light that it isn't told of, so it is told of what was shrunk too."""
+    centred = scene.C - scene.C.mean(axis=1, keepdims=True)
+
+    def slope(C):
+        found = read_out(scene.movie, scene.flat_A, averaged(C, 2), tsub=2, radius=10, ssub=2)
+        raw = found.traces.C + found.traces.YrA
+        return np.median((raw * centred[found.kept]).sum(axis=1) / (centred[found.kept] ** 2).sum(axis=1))
+
+    shrunk = 0.8 * scene.C
+    assert slope(shrunk) < 0.97
+    assert slope(unshrunk(shrunk, scene.C - shrunk)) == pytest.approx(1, abs=0.01)
+    np.testing.assert_allclose(unshrunk(shrunk, scene.C - shrunk), scene.C, rtol=1e-4)
+    np.testing.assert_array_equal(unshrunk(scene.C, -0.1 * scene.C), scene.C)

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from ..cluster import map_ordered
-from .geometry import Box, coarse_dims, decimate, flat_index, read_decimated, upsample_image
+from .geometry import Box, as_image, coarse_dims, decimate, flat_index, read_decimated, upsample_image
 from .ring import RingFit, assemble, checked_offsets, tile_boxes, weights_of
 
 __all__ = [
@@ -196,8 +196,8 @@ def fit_ring_movie(
         full = Box(*(edge * ssub for edge in outer)).around(0, dims)
         mean = np.empty(dims)
 
-        def note_mean(Y: np.ndarray, strip: Box) -> None:
-            mean[strip.slices] = Y.mean(axis=1, dtype=np.float64).reshape(strip.dims, order="F")
+        def note_mean(_: np.ndarray, strip_mean: np.ndarray, strip: Box) -> None:
+            mean[strip.slices] = as_image(strip_mean, strip.dims)
 
         X = read_decimated(images, full, ssub, tsub, note_mean)
         index = flat_index(full, dims)
@@ -249,15 +249,14 @@ def reconstruct_background(
     Returns
     -------
     ndarray of shape (d, n_frames), float32
-        ``B = b0 + U(W(D(Y - A C) - D(b0)))`` with D the block mean and U its reverse.
+        ``B = b0 + U(W D(Y - b0 - A C))`` with D the block mean and U its reverse.
     """
     steps = (s for s in range(1, max(dims) + 1) if np.prod(coarse_dims(dims, s)) == W.shape[0])
     ssub = next(steps, 1)
     coarse = coarse_dims(dims, ssub)
-    part = np.asarray(Y[:, frames], dtype=np.float32)
-    X = decimate(part, dims, ssub)
+    level = np.asarray(b0, dtype=np.float32)[:, None]
+    # The brightness goes first, or it would take digits from all that follows.
+    X = decimate(np.asarray(Y[:, frames], dtype=np.float32) - level, dims, ssub)
     if len(C):
         X = X - coarse_footprints(A, dims, ssub) @ np.asarray(C[:, frames], dtype=np.float32)
-    X = X - decimate(np.asarray(b0, dtype=np.float32)[:, None], dims, ssub)
-    B = upsample_image(W @ X, coarse, dims, ssub)
-    return B + np.asarray(b0, dtype=np.float32)[:, None]
+    return upsample_image(W @ X, coarse, dims, ssub) + level

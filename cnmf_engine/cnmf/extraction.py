@@ -141,10 +141,13 @@ def extract_neuron(raw: np.ndarray, filtered: np.ndarray, seed: tuple[int, int])
     flat = np.ascontiguousarray(raw.reshape(-1, T))
     outside = similarity < _BACKGROUND
     background = _median_over_pixels(flat[outside]) if outside.any() else np.ones(T)
-    # Regressors are centred, so the intercept drops out and the small system stays well conditioned.
+    # Regressors are centred and of one size, so the intercept drops out and the small system stays well
+    # conditioned whatever the movie's units.
     design = np.stack([trace - trace.mean(), background - background.mean()]).astype(np.float64)
-    weights = np.linalg.pinv(design @ design.T, rcond=1e-10, hermitian=True)
-    amplitude = (flat @ (weights[0] @ design).astype(np.float32)).reshape(rows, columns)
+    size = np.linalg.norm(design, axis=1)
+    design /= np.where(size > 0, size, 1)[:, None]
+    weights = np.linalg.pinv(design @ design.T, rcond=1e-10, hermitian=True)[0] / (size[0] or 1)
+    amplitude = (flat @ (weights @ design).astype(np.float32)).reshape(rows, columns)
     footprint = connected_constraint(circular_constraint(np.maximum(amplitude, 0)))
     baseline = trace_baseline(trace)
     if np.count_nonzero(footprint) < 3 or not np.isfinite(baseline):

@@ -15,6 +15,7 @@ __all__ = [
     "as_cube",
     "as_image",
     "bounding_box",
+    "centre",
     "coarse_dims",
     "decimate",
     "flat_index",
@@ -26,6 +27,8 @@ __all__ = [
 
 #: Values of a movie that are read at a time; 4 million float32 are 16 MB.
 _READ_VALUES = 2**22
+#: Frames that tell about how bright a pixel is.
+_FEW_FRAMES = 16
 
 
 class Box(NamedTuple):
@@ -113,15 +116,42 @@ def read_box(images: np.ndarray, box: Box) -> np.ndarray:
     return Y
 
 
+def centre(Y: np.ndarray) -> np.ndarray:
+    """
+    Take off each pixel's mean, in place.
+
+    A camera's counts lie about a brightness of hundreds or tens of thousands, and whatever is summed on top
+    of it in float32 loses that many digits of the fluctuations. First a whole number is taken off, which is
+    exact for counts: a constant added to the movie, then, changes no bit of the result.
+
+    Parameters
+    ----------
+    Y : ndarray of shape (d, T), float32
+        Traces.
+
+    Returns
+    -------
+    ndarray of shape (d,), float64
+        What was taken off; NaN or infinite for pixels that aren't finite.
+    """
+    step = max(Y.shape[1] // _FEW_FRAMES, 1)
+    level = np.floor(Y[:, ::step].mean(axis=1, dtype=np.float64) + 0.5).astype(np.float32)
+    with np.errstate(invalid="ignore"):
+        Y -= level[:, None]
+        rest = Y.mean(axis=1, dtype=np.float64).astype(np.float32)
+        Y -= rest[:, None]
+    return level + rest.astype(np.float64)
+
+
 def read_decimated(
     images: np.ndarray,
     box: Box,
     ssub: int = 1,
     tsub: int = 1,
-    look: Callable[[np.ndarray, Box], None] | None = None,
+    look: Callable[[np.ndarray, np.ndarray, Box], None] | None = None,
 ) -> np.ndarray:
     """
-    Read a box of a movie and average blocks of pixels and frames on the way.
+    Read a box of a movie, take off each pixel's mean, and average blocks of pixels and frames on the way.
 
     A few columns are read at a time, so that the full movie of the box is never in memory.
 
@@ -134,12 +164,13 @@ def read_decimated(
     ssub, tsub : int
         Block sizes in px and in frames.
     look : callable, optional
-        Called with the traces of each strip, (pixels, T) float32, and its box.
+        Called for each strip with its traces, (pixels, T) float32, the means that were taken off them,
+        (pixels,) float64, and its box.
 
     Returns
     -------
     ndarray of shape (ceil(rows/ssub) * ceil(columns/ssub), ceil(T/tsub)), float32
-        What `decimate` makes of the box.
+        What `decimate` makes of the centred box.
     """
     T = len(images)
     rows, columns = coarse_dims(box.dims, ssub)
@@ -148,8 +179,9 @@ def read_decimated(
     for c in range(box.c0, box.c1, width):
         strip = box._replace(c0=c, c1=min(c + width, box.c1))
         Y = read_box(images, strip)
+        mean = centre(Y)
         if look:
-            look(Y, strip)
+            look(Y, mean, strip)
         part = decimate(Y, strip.dims, ssub, tsub)
         first = (c - box.c0) // ssub * rows
         out[first : first + len(part)] = part

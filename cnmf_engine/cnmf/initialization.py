@@ -236,7 +236,7 @@ def _read(images: np.ndarray, box: Box, ssub: int, tsub: int, noise: dict) -> tu
     """Averaged movie of a box, and the noise of its pixels before averaging; raises for missing values."""
     sn = np.empty(images.shape[1:], dtype=np.float32)
 
-    def look(Y: np.ndarray, strip: Box) -> None:
+    def look(Y: np.ndarray, _: np.ndarray, strip: Box) -> None:
         _refuse_missing(Y, strip)
         sn[strip.slices] = as_image(pixel_noise(Y, **noise), strip.dims)
 

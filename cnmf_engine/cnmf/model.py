@@ -33,6 +33,7 @@ from .settings import (
     update_options,
 )
 from .starting import Start, given_first, log_silent_seeds
+from .temporal import unshrunk
 
 __all__ = ["CNMF"]
 
@@ -154,7 +155,7 @@ class CNMF:
             A, traces = A[:, order], traces.take(order)
         if start.seeds is not None:
             log_silent_seeds(start.seeds, A, self.dims)
-        self._finish(images, A, traces.C, sn)
+        self._finish(images, A, unshrunk(traces.C, traces.YrA), sn)
         log.info("CNMF-E found %d components in %d patches", len(self.estimates.C), len(boxes))
         if not (len(self.estimates.C) or start.known):
             log_nothing(results, self.params.init)

@@ -16,7 +16,7 @@ from scipy import sparse
 from ..cluster import map_ordered
 from ..noise import spread_below_baseline
 from .background import RingModel, block_average, fit_ring_movie
-from .geometry import Box, flat_index, read_box
+from .geometry import Box, centre, flat_index, read_box
 from .temporal import CORE, Traces, core_weights, unmix
 
 __all__ = ["Readout", "read_out", "reading_weights"]
@@ -92,8 +92,8 @@ def _tiles(dims: tuple[int, int], T: int) -> list[Box]:
     ]
 
 
-def _weighted_sums(images: np.ndarray, weights: sparse.csc_matrix, mean: np.ndarray, dview) -> np.ndarray:
-    """Products of weights with a movie less its mean, shape (K, T)."""
+def _weighted_sums(images: np.ndarray, weights: sparse.csc_matrix, dview) -> np.ndarray:
+    """Products of weights with a movie less each pixel's mean, shape (K, T)."""
     T, *dims = images.shape
     rows = sparse.csr_matrix(weights)
     out = np.zeros((weights.shape[1], T), dtype=np.float32)
@@ -105,7 +105,7 @@ def _weighted_sums(images: np.ndarray, weights: sparse.csc_matrix, mean: np.ndar
         if not near.size:
             return near, np.empty((0, T), dtype=np.float32)
         Y = read_box(images, box)
-        Y -= mean[index, None]
+        centre(Y)
         return near, sparse.csr_matrix(part[:, near].T) @ Y
 
     tiles = _tiles(dims, T)
@@ -120,7 +120,6 @@ def _quietest(
     A: sparse.csc_matrix,
     C: np.ndarray,
     W: sparse.csr_matrix,
-    mean: np.ndarray,
     ssub: int,
     dview,
 ) -> tuple[np.ndarray, sparse.csc_matrix]:
@@ -136,7 +135,7 @@ def _quietest(
     own = np.concatenate([part.diagonal() for part in (seen[:K], seen[K:])])
     # A footprint that the ring explains away is read as it is seen, not blown up.
     scale = np.divide(1, own, out=np.zeros(len(own), dtype=np.float32), where=own > 0).astype(np.float32)
-    sums = _weighted_sums(images, weights, mean.astype(np.float32), dview)
+    sums = _weighted_sums(images, weights, dview)
     YrA = (sums - seen @ (C - C.mean(axis=1, keepdims=True))) * scale[:, None]
     noise = [
         [spread_below_baseline(np.sort(c + left)) for c, left in zip(C, part)] for part in (YrA[:K], YrA[K:])
@@ -193,7 +192,7 @@ def read_out(
     C = np.repeat(C, tsub, axis=1)[:, :T]
     average = C.mean(axis=1, dtype=np.float64)
     mean = ring.b0 + A @ average
-    readings = _quietest(images, A, C, ring.W, mean, ssub, dview)
+    readings = _quietest(images, A, C, ring.W, ssub, dview)
     traces = unmix(C, *readings, p=0, ITER=ITER)
     kept = np.flatnonzero(np.ptp(traces.C, axis=1) > 0) if len(C) else np.empty(0, dtype=int)
     A, traces = sparse.csc_matrix(A[:, kept]), traces.take(kept)

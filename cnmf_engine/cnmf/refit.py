@@ -22,7 +22,7 @@ from .boxes import BoxOfMovie, MovieFile, at_once, movie_file
 from .geometry import Box, coarse_dims, decimate, flat_index, read_decimated
 from .patches import centres_of_mass
 from .spatial import update_spatial
-from .temporal import CORE, update_temporal
+from .temporal import CORE, unshrunk, update_temporal
 
 __all__ = ["Refined", "refine"]
 
@@ -191,7 +191,7 @@ def _tiles(
     dims, side, ssub = how.dims, how.side, how.ssub
     coarse = coarse_dims(dims, ssub)
     home = np.floor(centres_of_mass(A, dims) + 0.5).astype(int) // side
-    rows, W = A.tocsr(), sparse.csr_matrix(model.W)
+    rows, W, mean = A.tocsr(), sparse.csr_matrix(model.W), C.mean(axis=1)
     for r, c in np.unique(home, axis=0).tolist():
         core = Box(r * side, min((r + 1) * side, dims[0]), c * side, min((c + 1) * side, dims[1]))
         outer = _aligned(core.around(how.margin, dims), ssub, dims)
@@ -210,7 +210,8 @@ def _tiles(
             A=local[:, number],
             C=C,
             rows=number,
-            model=RingModel(W[grid][:, grid], model.b0[pixels]),
+            # The movie is read without its pixels' means, of which this is what the cells leave.
+            model=RingModel(W[grid][:, grid], -(local @ mean)),
             sn=sn[flat_index(outer, dims)],
         )
 
@@ -240,7 +241,7 @@ def _update_tile(tile: _Tile) -> Refined:
     pixels = flat_index(tile.outer, tile.how.dims)
     shape = tile.how.dims[0] * tile.how.dims[1], len(own)
     A = sparse.csc_matrix((local.data, (pixels[local.row], local.col)), shape, dtype=np.float32)
-    return Refined(A, traces.C[own], number[own])
+    return Refined(A, unshrunk(traces.C, traces.YrA)[own], number[own])
 
 
 def _in_order(parts: list[Refined], d: int, T: int) -> Refined:

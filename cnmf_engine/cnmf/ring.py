@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -24,6 +25,10 @@ __all__ = [
 _RIDGE = 1e-5
 #: Coarse pixels a side of one tile, about; products within a tile and its halo are formed at once.
 _TILE = 32
+#: Time courses that all pixels of a tile share and that are multiplied apart, and pixels that tell them.
+_SHARED, _SAMPLE = 4, 64
+#: Pixels that are worked on at a time.
+_AT_ONCE = 256
 
 
 def ring_offsets(radius: int) -> np.ndarray:
@@ -47,8 +52,58 @@ def ring_offsets(radius: int) -> np.ndarray:
     return np.stack([dy[inside], dx[inside]], axis=1)
 
 
+class _Products(NamedTuple):
+    """
+    Products of all pairs of traces of a box, as ``rest + left @ right.T + right @ left.T``.
+
+    A few time courses that all pixels share hold nearly all the light, and the noise that weights turn on a
+    hundred thousandth of it: in one sum of float32 it would be lost. So they are kept apart, in float64,
+    and so is what cells take off.
+    """
+
+    rest: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+
+    @classmethod
+    def of(cls, traces: np.ndarray) -> _Products:
+        """Multiply traces (n, T), float32."""
+        some = traces[:: max(len(traces) // _SAMPLE, 1)].astype(np.float64)
+        _, vectors = np.linalg.eigh(some @ some.T)
+        courses = np.linalg.qr(some.T @ vectors[:, -_SHARED:])[0].astype(np.float32)
+        left = traces @ courses
+        rest = traces - left @ courses.T
+        left, courses = left.astype(np.float64), courses.astype(np.float64)
+        # The courses are orthonormal, and orthogonal to the rest, up to rounding, which counts here.
+        right = left @ (courses.T @ courses) / 2 + _products(rest, courses)
+        return cls(rest @ rest.T, left, right)
+
+    def less(self, cells: np.ndarray, shared: np.ndarray) -> _Products:
+        """Take off ``cells @ shared.T`` and its transpose, (n, K) both."""
+        return self._replace(left=np.hstack([self.left, -cells]), right=np.hstack([self.right, shared]))
+
+    def among(self, index: np.ndarray) -> np.ndarray:
+        """Products among the pixels of each row of an index (m, n): (m, n, n), float64."""
+        half = self.left[index] @ self.right[index].transpose(0, 2, 1)
+        return self.rest[index[:, :, None], index[:, None, :]] + half + half.transpose(0, 2, 1)
+
+    def between(self, index: np.ndarray, one: np.ndarray) -> np.ndarray:
+        """Products of the pixels of each row of an index (m, n) with one pixel (m,): (m, n, 1), float64."""
+        left, right = self.left[one][:, :, None], self.right[one][:, :, None]
+        rest = self.rest[index, one[:, None]][:, :, None]
+        return rest + self.left[index] @ right + self.right[index] @ left
+
+
+def _products(traces: np.ndarray, courses: np.ndarray) -> np.ndarray:
+    """Multiply traces (n, T), float32, with time courses (T, r), float64, without rounding in between."""
+    out = np.empty((len(traces), courses.shape[1]))
+    for at in range(0, len(traces), _AT_ONCE):
+        out[at : at + _AT_ONCE] = traces[at : at + _AT_ONCE].astype(np.float64) @ courses
+    return out
+
+
 def _solve_rings(
-    gram: np.ndarray, box: Box, halo: Box, dims: tuple[int, int], offsets: np.ndarray
+    gram: _Products, box: Box, halo: Box, dims: tuple[int, int], offsets: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Weights of all pixels of a tile from the products of its halo: rows, columns, values of W."""
     rows, columns = np.meshgrid(np.arange(box.r0, box.r1), np.arange(box.c0, box.c1), indexing="ij")
@@ -62,16 +117,16 @@ def _solve_rings(
     out_rows, out_columns, out_values = [], [], []
     # Rings cut by the border have fewer pixels; those with the same number are solved together.
     count = inside.sum(axis=1)
-    for n in np.unique(count[count > 0]):
-        chosen = np.flatnonzero(count == n)
+    alike = [np.flatnonzero(count == n) for n in np.unique(count[count > 0])]
+    for chosen in (part[at : at + _AT_ONCE] for part in alike for at in range(0, len(part), _AT_ONCE)):
+        n = count[chosen[0]]
         index = local_ring[chosen][inside[chosen]].reshape(-1, n)
-        products = gram[index[:, :, None], index[:, None, :]].astype(np.float64)
-        target = gram[index, local[chosen][:, None]].astype(np.float64)
+        products, target = gram.among(index), gram.between(index, local[chosen])
         power = np.trace(products, axis1=1, axis2=2)
         # A ring that never changes predicts nothing: the added 1 gives it weights of 0, not an error.
         diagonal = np.arange(n)
         products[:, diagonal, diagonal] += np.where(power > 0, _RIDGE * power, 1.0)[:, None]
-        weights = np.linalg.solve(products, target[:, :, None])[:, :, 0]
+        weights = np.linalg.solve(products, target)[:, :, 0]
         global_ring = (ring_r + dims[0] * ring_c)[chosen][inside[chosen]].reshape(-1, n)
         out_rows.append(np.repeat(rows[chosen] + dims[0] * columns[chosen], n))
         out_columns.append(global_ring.ravel())
@@ -138,7 +193,7 @@ def weights_of(X: np.ndarray, inner: Box, outer: Box, coarse: tuple[int, int], o
     for tile in tile_boxes(inner, _TILE):
         around = tile.around(halo, coarse)
         block = X[flat_index(around.within(outer), outer.dims)]
-        parts.append(_solve_rings(block @ block.T, tile, around, coarse, offsets))
+        parts.append(_solve_rings(_Products.of(block), tile, around, coarse, offsets))
     return parts
 
 
@@ -184,9 +239,8 @@ class RingFit:
         # Of a short movie products take more room than they save time.
         self._products = [self._product(around) for _, around in self._tiles] if size <= 2 * X.size else None
 
-    def _product(self, box: Box) -> np.ndarray:
-        block = self._X[flat_index(box, self._coarse)]
-        return block @ block.T
+    def _product(self, box: Box) -> _Products:
+        return _Products.of(self._X[flat_index(box, self._coarse)])
 
     def weights(self, A: sparse.csr_matrix, C: np.ndarray) -> tuple[sparse.csr_matrix, np.ndarray]:
         """
@@ -220,15 +274,11 @@ class RingFit:
             ]
         return assemble(parts, self._coarse[0] * self._coarse[1]), X
 
-    def _without_cells(
-        self, product: np.ndarray, A: sparse.csr_matrix, C: np.ndarray, box: Box
-    ) -> np.ndarray:
+    def _without_cells(self, product: _Products, A: sparse.csr_matrix, C: np.ndarray, box: Box) -> _Products:
         """Products of a box's pixels with cells taken off: (x - a c) (x - a c)^T, multiplied out."""
         index = flat_index(box, self._coarse)
         near = np.unique(A[index].indices)
         if not near.size:
             return product
-        A, C = sparse.csr_matrix(A[index][:, near]), C[near]
-        shared = C @ self._X[index].T - (0.5 * (C @ C.T)) @ A.T
-        cross = A @ shared
-        return product - cross - cross.T
+        cells, C = A[index][:, near].toarray().astype(np.float64), C[near].astype(np.float64)
+        return product.less(cells, _products(self._X[index], C.T) - cells @ (0.5 * (C @ C.T)))

@@ -10,11 +10,21 @@ from scipy import sparse
 
 from .deconvolution import Deconvolved, deconvolve_traces
 
-__all__ = ["CORE", "Traces", "core_weights", "project", "residual_traces", "unmix", "update_temporal"]
+__all__ = [
+    "CORE",
+    "Traces",
+    "core_weights",
+    "project",
+    "residual_traces",
+    "unmix",
+    "unshrunk",
+    "update_temporal",
+]
 
 #: Traces are read from the part of a footprint above this part of its maximum.
 CORE = 0.3
-_EPS = np.finfo(np.float32).eps
+#: Deconvolved calcium is raised by this factor at most to the height of its raw trace.
+_MOST_SHRUNK = 1.5
 
 
 @dataclass
@@ -105,6 +115,31 @@ def project(R: np.ndarray, A: sparse.csc_matrix) -> np.ndarray:
     return out
 
 
+def unshrunk(C: np.ndarray, YrA: np.ndarray) -> np.ndarray:
+    """
+    Raise deconvolved calcium to the height of its raw trace: what a background is fitted beside.
+
+    The sparsest calcium within the noise is drawn towards 0, by a tenth or more. Of light that it isn't told
+    of the ring takes about a quarter for background.
+
+    Parameters
+    ----------
+    C : ndarray of shape (K, T), float32
+        Calcium.
+    YrA : ndarray of shape (K, T), float32
+        What it leaves of the raw traces.
+
+    Returns
+    -------
+    ndarray of shape (K, T), float32
+        Each trace times the factor, 1 to 1.5, with which it explains its raw trace best.
+    """
+    centred = C - C.mean(axis=1, keepdims=True)
+    power, left = (np.einsum("kt,kt->k", centred, one, dtype=np.float64) for one in (centred, YrA))
+    factor = 1 + np.divide(left, power, out=np.zeros_like(left), where=power > 0)
+    return C * np.clip(factor, 1, _MOST_SHRUNK).astype(np.float32)[:, None]
+
+
 def core_weights(A: sparse.csc_matrix, core: float) -> sparse.csc_matrix:
     """
     Footprints cut to their brightest part: what traces are read from.
@@ -144,7 +179,8 @@ def _read(R: np.ndarray, A: sparse.csc_matrix, C: np.ndarray, core: float) -> _R
     """Project what all components leave of a movie onto the footprints' cores."""
     weights = core_weights(A, core)
     overlap = sparse.csr_matrix(weights.T @ A)
-    scale = 1 / (overlap.diagonal() + _EPS)
+    own = overlap.diagonal()
+    scale = np.divide(1, own, out=np.zeros_like(own), where=own > 0)
     YrA = (project(R, weights) - overlap @ C) * scale[:, None]
     return _Reading(YrA.astype(np.float32), sparse.csc_matrix(sparse.diags(scale) @ overlap))
 

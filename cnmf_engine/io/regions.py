@@ -139,9 +139,11 @@ def typical_frame(movie: Any, span: slice) -> np.ndarray:
     chosen = slice(max(middle, span.start), min(middle + _FEW_FRAMES, span.stop))
     frames = np.empty((chosen.stop - chosen.start, *movie.shape[1:]), np.float32)
     fill_frames(frames, movie, chosen)
-    # A level of few digits keeps the difference to a camera's counts exact.
-    fraction, exponent = np.frexp(np.nan_to_num(frames.mean(axis=0, dtype=np.float64)))
-    return np.ldexp(np.rint(fraction * 2**11), exponent - 11).astype(np.float32)
+    mean, spread = frames.mean(axis=0, dtype=np.float64), np.ptp(frames, axis=0).astype(np.float64)
+    # A level in whole numbers keeps the difference to a camera's counts exact; in values that vary by less,
+    # halving the number until it is below their spread.
+    step = np.exp2(np.floor(np.log2(np.clip(spread, np.finfo(np.float32).tiny, 1))))
+    return np.nan_to_num(np.where(spread > 0, np.floor(mean / step + 0.5) * step, mean)).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -110,8 +110,8 @@ class ShiftEstimator:
         frames : ndarray of shape (n, d1, d2)
             Frames, filtered like the template, without NaN.
         level : ndarray of shape (n,), optional
-            Largest absolute value of each frame before it was filtered: contrast that is only rounding error
-            beside it counts as none.
+            Range of values in each frame before it was filtered: contrast that is only rounding error beside
+            it counts as none.
 
         Returns
         -------
@@ -153,6 +153,7 @@ class ShiftEstimator:
         return np.stack([rows[at_row] + down, cols[at_col] + right], axis=1)
 
     def _windowed(self, frames: np.ndarray) -> np.ndarray:
+        frames = frames - frames[:, :1, :1]
         mean = frames.reshape(len(frames), -1) @ self._window.ravel() / self._weight
         return (frames - mean[:, None, None]) * self._window
 

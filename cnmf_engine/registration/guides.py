@@ -13,9 +13,9 @@ from cnmf_engine.registration.reduction import Reduction
 from cnmf_engine.registration.templates import filter_margin, high_pass, median_template
 from cnmf_engine.registration.weighting import Noise, Weights, shifted
 
-__all__ = ["Guide", "PlainGuide", "WeightedGuide", "WeightedPieces", "brightest"]
+__all__ = ["Guide", "PlainGuide", "WeightedGuide", "WeightedPieces", "contrast"]
 
-# Contrast that is only rounding error beside the brightness of a frame counts as none.
+# Contrast that is only rounding error beside that of the unfiltered frame counts as none.
 _ROUNDING = 1e-5
 # Of a shift in px that mean something.
 _DIGITS = 3
@@ -78,8 +78,7 @@ class PlainGuide(Guide):
 
     def find(self, frames: np.ndarray) -> np.ndarray:
         """Find the shifts that bring frames onto the template."""
-        level = np.abs(frames.astype(np.float32)).max(axis=(1, 2))
-        return self._estimator.find(high_pass(frames, self._gSig_filt), level)
+        return self._estimator.find(high_pass(frames, self._gSig_filt), contrast(frames))
 
     def refined(self, templates: np.ndarray) -> PlainGuide:
         """Make a guide from the filtered median of templates."""
@@ -128,7 +127,7 @@ class WeightedGuide(Guide):
 
     def find(self, frames: np.ndarray) -> np.ndarray:
         """Find the shifts that bring frames to their place."""
-        return self.find_reduced(self.reduction(frames), brightest(frames))
+        return self.find_reduced(self.reduction(frames), contrast(frames))
 
     def find_reduced(self, reduced: np.ndarray, level: np.ndarray) -> np.ndarray:
         """
@@ -139,7 +138,7 @@ class WeightedGuide(Guide):
         reduced : ndarray of shape (n, *reduction.dims), float32
             What `reduction` made of the frames.
         level : ndarray of shape (n,)
-            Largest absolute value of each frame.
+            What `contrast` says of each frame.
 
         Returns
         -------
@@ -227,7 +226,7 @@ class WeightedPieces:
         ndarray of shape (n, 2, 1 + n_parts), float64
             Translation to apply to the whole frame and to each part, px.
         """
-        return self.find_reduced(self._guide.reduction(frames), brightest(frames))
+        return self.find_reduced(self._guide.reduction(frames), contrast(frames))
 
     def find_reduced(self, reduced: np.ndarray, level: np.ndarray) -> np.ndarray:
         """
@@ -246,12 +245,11 @@ class WeightedPieces:
         factor = self._guide.reduction.factor
         whole = self._guide.find_reduced(reduced, level)
         aligned = shifted(reduced, (whole - self._guide.origin) / factor)
-        contrast = (np.abs(reduced).max(axis=(1, 2)) > _ROUNDING * level)[:, None]
-        found = [whole + factor * contrast * weights.find(aligned[where]) for where, weights in self._parts]
+        seen = (np.abs(reduced).max(axis=(1, 2)) > _ROUNDING * level)[:, None]
+        found = [whole + factor * seen * weights.find(aligned[where]) for where, weights in self._parts]
         return np.round(np.stack([whole, *found], axis=2), _DIGITS) + 0.0
 
 
-def brightest(frames: np.ndarray) -> np.ndarray:
-    """Give the largest absolute value of each frame, shape (n,)."""
-    low, high = frames.min(axis=(1, 2)), frames.max(axis=(1, 2))
-    return np.maximum(np.abs(low.astype(float)), np.abs(high.astype(float)))
+def contrast(frames: np.ndarray) -> np.ndarray:
+    """Give the range of values in each frame, shape (n,)."""
+    return frames.max(axis=(1, 2)).astype(float) - frames.min(axis=(1, 2)).astype(float)

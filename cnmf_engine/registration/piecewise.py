@@ -11,7 +11,7 @@ import numpy as np
 from cnmf_engine.registration.estimator import ShiftEstimator, clipped, limits
 from cnmf_engine.registration.grid import PatchGrid, patch_grid
 from cnmf_engine.registration.guide_making import guide_to, image_of, reduced_sample, weights_of
-from cnmf_engine.registration.guides import Guide, WeightedGuide, WeightedPieces, brightest
+from cnmf_engine.registration.guides import Guide, WeightedGuide, WeightedPieces, contrast
 from cnmf_engine.registration.passes import FramePass, Sink, StepResult, check_movie, chunks_of
 from cnmf_engine.registration.rigid import count_at_limit
 from cnmf_engine.registration.templates import (
@@ -199,7 +199,7 @@ class _PlainPieces:
 
     def find(self, frames: np.ndarray) -> np.ndarray:
         """Find shifts ``(n, 2, 1 + n_patches)``: of the whole frame, then of its patches."""
-        rigid, level = self.whole.find(frames), brightest(frames)
+        rigid, level = self.whole.find(frames), contrast(frames)
         filtered = match_filter(frames, self.gSig_filt, self.filter_mode)
         aligned = moved(filtered if self.gSig_filt is None else clipped(filtered), rigid)
         found = [

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cnmf_engine.filters import middling
 from cnmf_engine.registration.templates import band_widths
 
 __all__ = ["Reduction"]
@@ -64,6 +65,7 @@ class Reduction:
         out = np.empty((len(frames), *self.dims), np.float32)
         for t, frame in enumerate(frames):
             image = self.averaged(frame)
+            image -= middling(image)
             np.subtract(_smooth(image, self._detail), _smooth(image, self._surround), out=out[t])
         return out
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnmf_engine.errors import InputError, ParameterError, explain
-from cnmf_engine.filters import filter_frames, motion_kernel
+from cnmf_engine.filters import filter_frames, middling, motion_kernel
 from cnmf_engine.registration.warping import fill_missing
 
 __all__ = [
@@ -114,7 +114,8 @@ def match_filter(
     widths = [_box_width(sigma) for sigma in surround]
     out = np.empty(frames.shape, dtype=np.float32)
     for t, frame in enumerate(frames):
-        image = mean = np.ascontiguousarray(frame, dtype=np.float32)
+        image = np.ascontiguousarray(frame, dtype=np.float32)
+        image = mean = image - middling(image)
         # Three running means are nearly a Gaussian, at a cost that doesn't grow with its width.
         for _ in range(3):
             mean = cv2.blur(mean, widths[::-1], borderType=cv2.BORDER_REFLECT)
