@@ -90,6 +90,10 @@ class MotionCorrect:
         kernel in both.
     memory_limit : int, float or str, optional
         Bytes that blocks of frames may take, e.g. ``'500MB'``; see `cnmf_engine.blocks.memory_budget`.
+    mask : {'auto', None} or ndarray of shape (d1, d2), bool
+        True where tissue is that frames are aligned by, of the size of the frames (within `indices`).
+        'auto' looks for what doesn't move while the tissue does (the rim of a lens, a round mask, dust),
+        leaves it out and warns; None takes the whole field. All of the field is moved in any case.
 
     Attributes
     ----------
@@ -111,6 +115,8 @@ class MotionCorrect:
         Minimum of the first 400 frames, filtered if `gSig_filt` is set.
     border_to_0 : int
         Largest shift, rounded up, px.
+    aligned_by : ndarray of shape (d1, d2), bool, or None
+        Pixels that shifts came from: `mask`, or what was found for 'auto'; None for all of them.
     quality : RegistrationQuality or list of those
         How alike frames are before and after; a list for several movies.
 
@@ -147,6 +153,7 @@ class MotionCorrect:
         shifts_interpolate: bool = False,
         filter_mode: str = "auto",
         memory_limit: int | float | str | None = None,
+        mask: Any = "auto",
     ) -> None:
         self.fname = list(fname) if isinstance(fname, list | tuple) else [fname]
         self.min_mov = min_mov
@@ -174,6 +181,7 @@ class MotionCorrect:
         self.shifts_interpolate = shifts_interpolate
         self.filter_mode = filter_mode
         self.memory_limit = memory_limit
+        self.mask = mask
         self._check()
 
     def _check(self) -> None:

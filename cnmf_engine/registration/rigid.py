@@ -69,6 +69,7 @@ def register_rigid(
     filter_mode: str = "auto",
     guide: Guide | None = None,
     memory_limit: int | float | str | None = None,
+    mask: np.ndarray | str | None = "auto",
 ) -> RigidResult:
     """
     Register every frame of a movie to a template by translation.
@@ -108,6 +109,9 @@ def register_rigid(
         The guide of another movie of the recording, to use instead of making one.
     memory_limit : int, float or str, optional
         Bytes that blocks of frames may take, see `cnmf_engine.blocks.memory_budget`.
+    mask : {'auto', None} or ndarray of shape (d1, d2), bool
+        True where tissue is that shifts come from. 'auto' leaves out what doesn't move with the tissue, see
+        `moving_part`, and warns; None takes the whole field. Not used with `guide`, which has its own.
 
     Returns
     -------
@@ -134,9 +138,9 @@ def register_rigid(
     if template is not None:
         template = check_template(template, dims)
     if guide is None and template is None:
-        guide = guide_from(movie, max_shifts, gSig_filt, dview, filter_mode)
+        guide = guide_from(movie, max_shifts, gSig_filt, dview, filter_mode, mask)
     elif guide is None:
-        guide = guide_to(movie, template, max_shifts, gSig_filt, dview, filter_mode)
+        guide = guide_to(movie, template, max_shifts, gSig_filt, dview, filter_mode, mask)
     for iteration in range(rounds):
         last = iteration == rounds - 1
         used = chunks if last or num_splits_to_process is None else some(chunks, num_splits_to_process)
