@@ -92,13 +92,17 @@ def guide_from(
 def _plain(movie: Any, max_shifts: Any, gSig_filt: Any, mask: np.ndarray | None, dview: Any) -> PlainGuide:
     """Make a guide without weights."""
     clip, margin = gSig_filt is not None, filter_margin(gSig_filt)
-    sample = _sample(movie, _FIRST_FRAMES, lambda frames: high_pass(within(frames, mask), gSig_filt), dview)
+    sample = _sample(movie, _FIRST_FRAMES, partial(_high_passed, mask=mask, gSig_filt=gSig_filt), dview)
     part = None if mask is None else soft(mask, 1, mask.shape)
     template, _ = groupwise(sample, max_shifts, margin, clip, clip, dview, part)
     means, shifts = mean_images(movie, PlainGuide(template, max_shifts, gSig_filt, mask), dview)
     # The mean position becomes the origin, so that the limits reach about as far on both sides.
     image = _joined(high_pass(within(means, mask), gSig_filt), clip)
     return PlainGuide(moved(image[None], -shifts.mean(axis=0)[None])[0], max_shifts, gSig_filt, mask)
+
+
+def _high_passed(frames: np.ndarray, mask: np.ndarray | None, gSig_filt: Any) -> np.ndarray:
+    return high_pass(within(frames, mask), gSig_filt)
 
 
 def _found_mask(movie: Any, max_shifts: Any, gSig_filt: Any, dview: Any) -> np.ndarray | None:

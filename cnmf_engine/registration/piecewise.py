@@ -142,7 +142,7 @@ def register_piecewise(
     shifts = np.concatenate(run.found)
     templates = run.templates()
     template = median_template(templates, gSig_filt)
-    at_limit = count_at_limit(shifts[:, :, 0], max_shifts)
+    at_limit = count_at_limit(shifts[:, :, 0], max_shifts, movie, guide)
     shifts = shifts[:, :, 1:]
     return PiecewiseResult(shifts[:, 0], shifts[:, 1], template, templates, at_limit, saved, guide.mask)
 

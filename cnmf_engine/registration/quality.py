@@ -34,6 +34,17 @@ _MOST_PIXELS = 2**23
 _SQUARE_PX, _LEAST_REACH = 16, 3.0
 # Least share of a mask that has to be left when its edge is taken off.
 _LEAST_LEFT = 0.2
+# Motion, px, below which a recording is still, or held.
+_HARDLY_MOVES = 0.3
+_HELD = (
+    "the recording hardly moves and can be used as it is. If you see its tissue move, something that "
+    "doesn't (rim of a lens, mask, dust, dead pixels) holds the frames in place: say where tissue is with "
+    "mask=..., or cut the field to it with indices=..."
+)
+_UNFIT = (
+    "either the recording was still, or gSig_filt leaves nothing to align by. Look at a filtered frame and "
+    "try other values of gSig_filt."
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,8 @@ class RegistrationQuality:
     motion_px, residual_px : float
         Estimate of how far frames lie from their place before and after, RMS, px, see `residual_motion`; NaN
         for fewer than 20 frames.
+    left_out : float
+        Share of the field that frames were not aligned by.
     """
 
     correlation_before: float
@@ -64,6 +77,7 @@ class RegistrationQuality:
     n_frames: int
     motion_px: float = float("nan")
     residual_px: float = float("nan")
+    left_out: float = 0.0
 
     @property
     def improved(self) -> bool:
@@ -167,6 +181,7 @@ def registration_quality(
         frames_at_limit,
         len(index),
         *(residual_motion(np.concatenate(kept), reduction, border) for kept in reduced),
+        left_out=0.0 if mask is None else float(1 - mask.mean()),
     )
     _warn(quality, gSig_filt)
     return quality
@@ -233,9 +248,8 @@ def _warn(quality: RegistrationQuality, gSig_filt: Any) -> None:
     elif not quality.improved:
         logger.warning(
             "Motion correction did not make the frames more alike (correlation with the template %.3f "
-            "before, %.3f after; crispness %.3g, %.3g; motion about %.2f px, %.2f px): either the recording "
-            "was still, or gSig_filt leaves nothing to align by. Look at a filtered frame and try other "
-            "values of gSig_filt.",
+            "before, %.3f after; crispness %.3g, %.3g; motion about %.2f px, %.2f px): "
+            + (_HELD if quality.motion_px < _HARDLY_MOVES and not quality.left_out else _UNFIT),
             quality.correlation_before,
             quality.correlation_after,
             quality.crispness_before,
