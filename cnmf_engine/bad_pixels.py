@@ -136,7 +136,7 @@ class BadPixels:
         return BadPixels(self.kind[rows, columns], self.columns[columns], self.rows[rows])
 
     def fill_traces(self, Y: np.ndarray, sn: np.ndarray, ssub: int) -> None:
-        """Fill in place the traces ``Y`` of pixels averaged by `ssub`, and the noise ``sn`` of single ones."""
+        """Fill in place the traces ``Y`` of pixels averaged by `ssub`, and noise ``sn`` of single ones."""
         mask = self.mask
         for values, step in ((Y, ssub), (sn[:, None], 1)):
             coarse = np.pad(mask, [(0, -d % step) for d in mask.shape])

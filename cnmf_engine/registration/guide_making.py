@@ -76,7 +76,10 @@ def guide_from(
     if gSig_filt is None or filter_mode == "caiman":
         if look:
             mask = _found_mask(movie, max_shifts, gSig_filt, dview)
-        return _plain(movie, max_shifts, gSig_filt, mask, dview)
+        if mask is None or filter_mode == "caiman":
+            return _plain(movie, max_shifts, gSig_filt, mask, dview)
+        # Unfiltered tissue is still shaded by what stands around it.
+        gSig_filt, look = PLAIN_WIDTH, False
     reduction = Reduction(gSig_filt, tuple(movie.shape[1:]), mask)
     n = int(np.clip(_SAMPLE_PIXELS // np.prod(reduction.dims), _FIRST_FRAMES, _SAMPLE_FRAMES))
     sample = _sample(movie, n, reduction, dview)

@@ -28,7 +28,6 @@ _CALM = 0.15
 _SHARES = (0.7, 0.5, 0.3)
 # Two halves of the tissue have to agree about its motion: least correlation of their shifts.
 _AGREE = 0.6
-_SQUARE = 8
 # Parts that don't move are widened by this much, and those left out end softly; px of the filtered frames.
 _WIDEN, _SOFT = 2, 1.0
 # A region in which less than this share moves lies outside of the lens; smaller ones are filled up.
@@ -108,36 +107,34 @@ def moving_part(
     edge = min(margin, min(sample.shape[1:]) // 4)
     inner = np.zeros(sample.shape[1:], bool)
     inner[edge : sample.shape[1] - edge, edge : sample.shape[2] - edge] = True
-    best = _Contrast(sample, shifts, inner)
-    if best.calm:
+    known = _Contrast(sample, shifts, inner)
+    if known.calm:
         return None
 
-    def align(part: np.ndarray) -> np.ndarray:
-        return groupwise(sample, reach, margin, False, True, dview, part)[1]
+    def align(part: np.ndarray) -> _Contrast:
+        return _Contrast(sample, groupwise(sample, reach, margin, False, True, dview, part)[1], inner)
 
     steady = _blurred(sample.mean(axis=0) ** 2, 2 * _BLUR)
-    part = None
-    for share in _SHARES:
-        region = (steady <= np.quantile(steady[inner], share)).astype(np.float32)
-        trial = _Contrast(sample, align(region), inner)
-        if trial.gain > best.gain:
-            best, part = trial, region
-    # Once more with all that may be tissue: more pixels tell the shifts, and these the place of its edge.
-    tissue = best.tissue(sample)
-    if tissue is not None and part is not None:
-        trial = _Contrast(sample, align(soft(tissue, 1, tissue.shape)), inner)
-        if trial.gain > best.gain:
-            best, tissue = trial, trial.tissue(sample)
-    if tissue is None or not _halves_agree(align, tissue):
-        return None
-    return tissue
+    trials = [align((steady <= np.quantile(steady, share)).astype(np.float32)) for share in _SHARES]
+    for trial in sorted([known, *trials], key=lambda trial: -trial.gain):
+        tissue = trial.tissue(sample)
+        if tissue is None:
+            # These shifts sharpen the most of what is left, and nothing stands still beside.
+            return None
+        # Once more with all that may be tissue: more pixels tell the shifts, and these the place of its edge.
+        again = align(soft(tissue, 1, tissue.shape))
+        if again.gain > trial.gain:
+            tissue = again.tissue(sample)
+        if tissue is not None and _halves_agree(align, tissue):
+            return tissue
+    return None
 
 
 class _Contrast:
     """Energy of contrast in the mean of frames as recorded, and in that of frames moved by some shifts."""
 
     def __init__(self, sample: np.ndarray, shifts: np.ndarray, inner: np.ndarray) -> None:
-        shifts = shifts - np.median(shifts, axis=0)
+        self.found = shifts = shifts - np.median(shifts, axis=0)
         # Most frames may lie in one place: those few that don't have to count.
         order, third = np.argsort(np.hypot(*shifts.T), kind="stable"), len(shifts) // 3
         self._index = np.sort(np.concatenate([order[:third], order[-third:]]))
@@ -177,12 +174,11 @@ class _Contrast:
         return tissue if tissue.mean() >= _TISSUE else None
 
 
-def _halves_agree(align: Callable[[np.ndarray], np.ndarray], tissue: np.ndarray) -> bool:
-    """Whether two halves of the tissue, interleaved like a chess board, move alike: noise doesn't."""
-    rows, cols = np.indices(tissue.shape) // _SQUARE
-    white = (rows + cols) % 2 == 0
-    part = soft(tissue, 1, tissue.shape)
-    found = [align(part * half).ravel() for half in (white, ~white)]
+def _halves_agree(align: Callable[[np.ndarray], _Contrast], tissue: np.ndarray) -> bool:
+    """Whether the left and the right half of the tissue move alike: noise doesn't."""
+    columns = np.arange(tissue.shape[1])
+    left = columns <= np.median(np.nonzero(tissue)[1])
+    found = [align(soft(tissue & half, 1, tissue.shape)).found.ravel() for half in (left, ~left)]
     return bool(min(map(np.ptp, found)) > 0 and np.corrcoef(*found)[0, 1] >= _AGREE)
 
 
