@@ -9,6 +9,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from cnmf_engine.bad_pixels import RepairedMovie, find_bad_pixels
+from cnmf_engine.cnmf import CNMF
 from cnmf_engine.motion import MotionCorrect
 
 PX, FRAMES = 72, 120
