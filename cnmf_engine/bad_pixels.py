@@ -243,9 +243,9 @@ def find_bad_pixels(movie: Any) -> BadPixels:
     below = mean < _around(mean)
     constant = stuck & (look.swing == 0)
     for name, found in (
-        ("blinking", blinks),
         ("dark", dark & ~look.at_end),
         ("hot", bright & ~look.at_end),
+        ("blinking", blinks),
         ("stuck", stuck),
         ("dead", constant & below),
     ):

@@ -110,7 +110,7 @@ def test_blinking_pixels_of_a_still_movie_are_no_cells(caplog):
     for row, column in ((8, 8), (38, 12), (12, 36), (24, 21)):
         spoiled[:, row, column] += 150 * (rng.random(300) < 0.2)
     with caplog.at_level(logging.WARNING, "caiman"):
-        model = CNMF(gSig=(2.5, 2.5), gSiz=(7, 7), min_corr=0.7, min_pnr=6, p=0, center_psf=True, rf=None)
+        model = CNMF(gSig=(2.5, 2.5), gSiz=(7, 7), min_corr=0.7, min_pnr=6, p=0, method_init="corr_pnr", nb=0)
         model.fit(spoiled.astype(np.float32))
     assert "are left out of footprints: " in caplog.text and "4 blinking px" in caplog.text
     assert model.estimates.A.shape[1] == 1
