@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnmf_engine.bad_pixels import RepairedMovie, find_bad_pixels
 from cnmf_engine.blocks import frame_blocks, memory_budget
 from cnmf_engine.errors import InputError, explain
 from cnmf_engine.io import Target, open_movie, write_frames
@@ -29,9 +31,12 @@ __all__ = [
     "largest_value",
     "opened",
     "smallest_value",
+    "source_name",
     "stems",
     "writer",
 ]
+
+logger = logging.getLogger("caiman")
 
 _LARGEST_BLOCK = 64 * 2**20
 _ARRAY_STEM = "tmp_mov_mot_corr"
@@ -89,7 +94,7 @@ class CorrectedMovie:
 @contextmanager
 def opened(corrector: MotionCorrect, source: Any) -> Iterator[Any]:
     """
-    Open a movie and cut out what the corrector's `indices` say.
+    Open a movie, cut out what the corrector's `indices` say, and fill its bad pixels.
 
     Parameters
     ----------
@@ -104,7 +109,29 @@ def opened(corrector: MotionCorrect, source: Any) -> Iterator[Any]:
         Frames on demand.
     """
     with open_movie(source, corrector.var_name_hdf5) as reader:
-        yield crop(reader, corrector.indices)
+        movie = crop(reader, corrector.indices)
+        if not corrector.repair_pixels:
+            yield movie
+            return
+        name = source_name(source)
+        if name not in corrector._bad:
+            check_movie(movie)
+            corrector._bad[name] = bad = find_bad_pixels(movie)
+            if bad:
+                logger.warning(
+                    "Pixels that don't show light from their place are filled from their neighbours: %s "
+                    "(repair_pixels=False leaves them as they are)",
+                    bad,
+                )
+        bad = corrector._bad[name]
+        yield RepairedMovie(movie, bad) if bad else movie
+
+
+def source_name(source: Any) -> Any:
+    """Tell movies apart: paths by their text, arrays by what they are."""
+    if isinstance(source, list | tuple):
+        return tuple(map(source_name, source))
+    return str(source) if isinstance(source, str | os.PathLike) else id(source)
 
 
 def crop(movie: Any, indices: tuple[slice, slice] | slice) -> Any:

@@ -59,6 +59,7 @@ def correct_rigidly(corrector: MotionCorrect, template: np.ndarray | None, save_
                 filter_mode=corrector.filter_mode,
                 guide=guide,
                 memory_limit=corrector.memory_limit,
+                mask=corrector.mask,
             )
         start, guide = result.template, result.guide
         corrector.shifts_rig += [(float(row), float(col)) for row, col in result.shifts]
@@ -67,6 +68,7 @@ def correct_rigidly(corrector: MotionCorrect, template: np.ndarray | None, save_
         corrector._at_limit.append(result.at_limit)
         corrector._lengths.append(len(result.shifts))
     corrector.total_template_rig, corrector._guide = start, guide
+    corrector.aligned_by = guide.mask
 
 
 def correct_piecewise(corrector: MotionCorrect, template: np.ndarray | None, save_movie: bool) -> None:
@@ -107,6 +109,7 @@ def correct_piecewise(corrector: MotionCorrect, template: np.ndarray | None, sav
                 corrector.filter_mode,
                 guide,
                 corrector.memory_limit,
+                corrector.mask,
             )
         if template is None:
             start = result.template
@@ -117,7 +120,7 @@ def correct_piecewise(corrector: MotionCorrect, template: np.ndarray | None, sav
         corrector.fname_tot_els.append(result.saved)
         corrector._at_limit.append(result.at_limit)
         corrector._lengths.append(len(result.row_shifts))
-    corrector.total_template_els = result.template
+    corrector.total_template_els, corrector.aligned_by = result.template, result.mask
 
 
 def moved_movie(
@@ -194,6 +197,7 @@ def measured(corrector: MotionCorrect) -> list[RegistrationQuality]:
                 corrector.border_to_0,
                 at_limit,
                 filter_mode=corrector.filter_mode,
+                mask=corrector.aligned_by,
             )
         found.append(quality)
         first += length

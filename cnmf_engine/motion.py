@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from cnmf_engine._motion_movies import largest_value, opened, smallest_value
+from cnmf_engine._motion_movies import largest_value, opened, smallest_value, source_name
 from cnmf_engine._motion_runs import correct_piecewise, correct_rigidly, measured, moved_movie
+from cnmf_engine.bad_pixels import BadPixels
 from cnmf_engine.errors import InputError, ParameterError, explain
 from cnmf_engine.movies import movie as Movie
 from cnmf_engine.registration import (
@@ -90,6 +91,14 @@ class MotionCorrect:
         kernel in both.
     memory_limit : int, float or str, optional
         Bytes that blocks of frames may take, e.g. ``'500MB'``; see `cnmf_engine.blocks.memory_budget`.
+    mask : {'auto', None} or ndarray of shape (d1, d2), bool
+        True where tissue is that frames are aligned by, of the size of the frames (within `indices`).
+        'auto' looks for what doesn't move while the tissue does (the rim of a lens, a round mask, dust),
+        leaves it out and warns; None takes the whole field. All of the field is moved in any case.
+    repair_pixels : bool
+        Find pixels that lie (dead, hot, stuck and blinking ones, bad columns and rows, stripes) and fill them
+        from their neighbours, before shifts are sought and in the corrected movie; a warning says which. See
+        `cnmf_engine.bad_pixels.find_bad_pixels`.
 
     Attributes
     ----------
@@ -111,6 +120,10 @@ class MotionCorrect:
         Minimum of the first 400 frames, filtered if `gSig_filt` is set.
     border_to_0 : int
         Largest shift, rounded up, px.
+    aligned_by : ndarray of shape (d1, d2), bool, or None
+        Pixels that shifts came from: `mask`, or what was found for 'auto'; None for all of them.
+    bad_pixels : BadPixels or list of those
+        What was found to lie and filled; a list for several movies.
     quality : RegistrationQuality or list of those
         How alike frames are before and after; a list for several movies.
 
@@ -147,6 +160,8 @@ class MotionCorrect:
         shifts_interpolate: bool = False,
         filter_mode: str = "auto",
         memory_limit: int | float | str | None = None,
+        mask: Any = "auto",
+        repair_pixels: bool = True,
     ) -> None:
         self.fname = list(fname) if isinstance(fname, list | tuple) else [fname]
         self.min_mov = min_mov
@@ -174,6 +189,9 @@ class MotionCorrect:
         self.shifts_interpolate = shifts_interpolate
         self.filter_mode = filter_mode
         self.memory_limit = memory_limit
+        self.mask = mask
+        self.repair_pixels = repair_pixels
+        self._bad: dict[Any, BadPixels] = {}
         self._check()
 
     def _check(self) -> None:
@@ -191,6 +209,12 @@ class MotionCorrect:
             logger.warning("use_cuda=True has no effect: this engine registers on the processor")
         if not self.shifts_opencv:
             logger.warning("shifts_opencv=False has no effect: frames are always interpolated with OpenCV")
+
+    @property
+    def bad_pixels(self) -> BadPixels | list[BadPixels] | None:
+        """What was found to lie and filled; None before a movie was looked at."""
+        found = [self._bad.get(source_name(source)) for source in self.fname]
+        return found[0] if len(found) == 1 else found
 
     def __getitem__(self, name: str) -> Any:
         return getattr(self, name)

@@ -90,6 +90,19 @@ def test_border_without_signal_is_measured(quiet):
     assert recording.health(movie, FR).border == (5, 0, 0, 3)
 
 
+def test_bad_pixels_and_a_mask_are_named_and_told_apart(quiet):
+    movie = quiet.copy()
+    rows, columns = np.indices(SHAPE[1:])
+    movie[:, np.hypot(rows - 32, columns - 36) > 30] = 0
+    movie[:, :, 40], movie[:, 30, 20], movie[:, 25, 50] = 0, 0, 900
+    found = recording.health(movie, FR)
+    named = str(found.bad_pixels)
+    assert named.startswith("1 dead px at (30, 20); 1 stuck px at (25, 50); 1 bad column (40)")
+    # The corners of the field; whole rows and columns beside the lens are the border.
+    assert any(found.border) and 0.2 < found.masked < 0.3
+    assert {line.split(":")[0] for line in found.advice} >= {"bad pixels", "mask"}
+
+
 def test_constant_movie_and_movie_of_nan_are_said_to_be_none():
     assert any("isn't a recording" in line for line in recording.health(np.full((20, 8, 9), 7.0), FR).advice)
     found = recording.health(np.full((20, 8, 9), np.nan), FR)

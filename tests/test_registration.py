@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 
 import numpy as np
@@ -328,7 +329,17 @@ def test_many_frames_at_the_limit_are_counted(jitter, caplog):
     with caplog.at_level(logging.WARNING, "caiman"):
         result = register_rigid(jitter[0], 1, 3)
     assert result.at_limit > 50
-    assert f"{result.at_limit} of 250 frames were shifted as far as max_shifts = (1, 1)" in caplog.text
+    share = (
+        f"{result.at_limit} of 250 frames ({result.at_limit / 2.5:.0f} %) were shifted as far as max_shifts"
+    )
+    assert f"{share} = (1, 1) px allows: try max_shifts = (" in caplog.text
+    advised = tuple(map(int, re.search(r"try max_shifts = \((\d+), (\d+)\)", caplog.text).groups()))
+    caplog.clear()
+    # Who follows the advice has no frames at the limit, and a limit that isn't much too wide.
+    followed = register_rigid(jitter[0], advised, 3)
+    assert followed.at_limit <= 5 and not caplog.records
+    assert max(advised) <= 2 * np.abs(followed.shifts).max()
+    assert rms(followed.shifts + jitter[1]) < 0.05
 
 
 def test_a_given_template_is_kept(jitter, rigid):

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from ..bad_pixels import BadPixels
 from ..errors import InputError, explain
 from ..noise import pixel_noise
 from .background import coarse_footprints
@@ -116,6 +117,7 @@ def initialize(
     noise: dict | None = None,
     footprints: sparse.csc_matrix | None = None,
     seeds: np.ndarray | None = None,
+    bad: BadPixels | None = None,
     **deconvolution,
 ) -> Initialized:
     """
@@ -163,6 +165,8 @@ def initialize(
         Known footprints in the pixels of the box; they take the place of the first search.
     seeds : ndarray of shape (n, 2), int, optional
         Rows and columns in the box where neurons are; the only search is there.
+    bad : BadPixels, optional
+        Pixels of the box that lie; components are sought with their neighbours' values in them.
     **deconvolution
         Keywords of `constrained_foopsi`.
 
@@ -183,6 +187,8 @@ def initialize(
     """
     box = Box(0, images.shape[1], 0, images.shape[2]) if box is None else box
     small, sn = _read(images, box, ssub, tsub, noise or {})
+    if bad:
+        bad.fill_traces(small, sn, ssub)
     coarse = coarse_dims(box.dims, ssub)
     radius = ring_size_factor * gSiz
     options = dict(p=min(p, 1)) | deconvolution
@@ -217,9 +223,10 @@ def initialize(
         A, traces = updates.refine(movie.R, A, traces.C)
     A, C = updates.merge(movie.R, A, traces.C)
     if ssub > 1:
-        movie = BackgroundFree(
-            read_decimated(images, box, 1, tsub), box.dims, radius=radius, ssub=ssub * ssub_B
-        )
+        fine = read_decimated(images, box, 1, tsub)
+        if bad:
+            bad.fill_traces(fine, sn, 1)
+        movie = BackgroundFree(fine, box.dims, radius=radius, ssub=ssub * ssub_B)
         A = sparse.csc_matrix(upsample_image(A.toarray(), coarse, box.dims, ssub))
         movie.refit(A, C)
         space = updates.space | dict(max_radius=_MAX_RADIUS * gSiz)

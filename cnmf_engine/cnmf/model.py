@@ -15,6 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from .._memory import memory_room
+from ..bad_pixels import BadPixels, find_bad_pixels
 from ..cluster import map_ordered, shares_memory
 from ..compiling import announce_compilation
 from ..errors import InputError, ParameterError, explain
@@ -141,9 +142,13 @@ class CNMF:
         images = self._checked(images, indices)
         start = Start.checked(images.shape[1:], self.Ain, self.params.init["seed_method"])
         self._remember(images)
+        bad = find_bad_pixels(images)
+        if bad.mask.any():
+            log.warning("Pixels that don't show light from their place are left out of footprints: %s", bad)
         patched = self.params.patch["rf"] is not None
         boxes = self._boxes()
-        results = self._run_boxes(images, boxes, start, p=self.params.patch["p_patch"] if patched else None)
+        p_patch = self.params.patch["p_patch"] if patched else None
+        results = self._run_boxes(images, boxes, start, p_patch, bad if bad.mask.any() else None)
         # Patches that know the same cells find the same cells: twins are no question of taste then.
         single = self.params.patch["del_duplicates"] or start.known
         samples = -(-len(images) // self.params.init["tsub"])
@@ -155,6 +160,8 @@ class CNMF:
             A, traces = A[:, order], traces.take(order)
         if start.seeds is not None:
             log_silent_seeds(start.seeds, A, self.dims)
+        if bad.mask.any():
+            A = sparse.csc_matrix(A.multiply(~bad.mask.ravel(order="F")[:, None]), dtype=A.dtype)
         self._finish(images, A, unshrunk(traces.C, traces.YrA), sn)
         log.info("CNMF-E found %d components in %d patches", len(self.estimates.C), len(boxes))
         if not (len(self.estimates.C) or start.known):
@@ -300,13 +307,20 @@ class CNMF:
         )
 
     def _run_boxes(
-        self, images: np.ndarray, boxes: list[Box], start: Start, p: int | None
+        self, images: np.ndarray, boxes: list[Box], start: Start, p: int | None, bad: BadPixels | None
     ) -> list[Initialized | None]:
         """Run CNMF-E on every box."""
         options = search_options(self.params, p)
         shared = shares_memory(self.dview)
         file = None if shared else movie_file(images)
-        tasks = [BoxTask(BoxOfMovie(images, box, file), box, options | start.inside(box)) for box in boxes]
+        tasks = [
+            BoxTask(
+                BoxOfMovie(images, box, file),
+                box,
+                options | start.inside(box) | ({"bad": bad.inside(box)} if bad else {}),
+            )
+            for box in boxes
+        ]
         run = fit_box
         if shared:
             # Processes elsewhere have a memory of their own.

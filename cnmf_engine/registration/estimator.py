@@ -73,6 +73,8 @@ class ShiftEstimator:
         Width of the border where the filter sees beyond the image, px.
     clip : bool
         Clip frames as above; for high-pass filtered frames.
+    part : ndarray of shape (d1, d2), optional
+        Further weights of pixels, 0 to 1: what isn't tissue counts nothing.
 
     References
     ----------
@@ -86,6 +88,7 @@ class ShiftEstimator:
         max_shifts: float | Sequence[float],
         margin: int = 0,
         clip: bool = True,
+        part: np.ndarray | None = None,
     ) -> None:
         self.max_shifts = np.array(limits(max_shifts))
         self.clip = clip
@@ -96,7 +99,9 @@ class ShiftEstimator:
         self._lags = [np.arange(-r, r + 1) for r in reach]
         self._steps = [np.arange(-10, 11) * _FINE if r else np.zeros(1) for r in reach]
         self._window = np.outer(taper(dims[0], margin), taper(dims[1], margin)).astype(np.float32)
-        self._weight = self._window.sum()
+        if part is not None:
+            self._window *= part
+        self._weight = max(float(self._window.sum()), 1e-30) if part is not None else self._window.sum()
         self._padded = tuple(fft.next_fast_len(int(d + r), real=True) for d, r in zip(dims, reach))
         self._spectrum = np.conj(fft.rfft2(self._windowed(template[None])[0], s=self._padded))
         self._to_rows, self._to_cols = zoom_matrices(self._padded, self._steps)

@@ -11,11 +11,12 @@ import numpy as np
 
 from cnmf_engine.cluster import map_ordered
 from cnmf_engine.registration.estimator import ShiftEstimator, clipped, limits
+from cnmf_engine.registration.groupwise import groupwise
 from cnmf_engine.registration.guides import Guide, PlainGuide, WeightedGuide
 from cnmf_engine.registration.passes import read_frames, spread
-from cnmf_engine.registration.reduction import Reduction
+from cnmf_engine.registration.reduction import PLAIN_WIDTH, Reduction, within
+from cnmf_engine.registration.still import check_mask, moving_part, soft
 from cnmf_engine.registration.templates import (
-    bin_median,
     filter_margin,
     high_pass,
     match_filter,
@@ -29,7 +30,6 @@ __all__ = ["guide_from", "guide_to", "image_of", "mean_images", "reduced_sample"
 logger = logging.getLogger("caiman")
 
 _FIRST_FRAMES = 100
-_ROUNDS = 3
 _FEW_FRAMES = 20
 # Frames that make a weighted template, and pixels of them that are held at once at most.
 _SAMPLE_FRAMES, _SAMPLE_PIXELS = 400, 3 * 2**22
@@ -39,7 +39,12 @@ _MEAN_FRAMES, _MEANS = 400, 14
 
 
 def guide_from(
-    movie: Any, max_shifts: Any, gSig_filt: Any = None, dview: Any = None, filter_mode: str = "auto"
+    movie: Any,
+    max_shifts: Any,
+    gSig_filt: Any = None,
+    dview: Any = None,
+    filter_mode: str = "auto",
+    mask: np.ndarray | str | None = "auto",
 ) -> Guide:
     """
     Make a guide from frames spread over a movie.
@@ -52,7 +57,7 @@ def guide_from(
     ----------
     movie : array_like of shape (T, d1, d2)
         Anything with a shape that gives frames when it is sliced.
-    max_shifts, gSig_filt, dview, filter_mode
+    max_shifts, gSig_filt, dview, filter_mode, mask
         As for `cnmf_engine.registration.register_rigid`.
 
     Returns
@@ -67,18 +72,73 @@ def guide_from(
             "and is noisy. Check the shifts, or pass template=... from a longer recording.",
             T,
         )
+    look, mask = isinstance(mask, str), check_mask(mask, movie.shape[1:])
     if gSig_filt is None or filter_mode == "caiman":
-        sample = _sample(movie, _FIRST_FRAMES, partial(high_pass, gSig_filt=gSig_filt), dview)
-        clip, margin = gSig_filt is not None, filter_margin(gSig_filt)
-        template = _aligned_mean(sample, max_shifts, margin, clip, clip, dview)
-        guide = PlainGuide(template, max_shifts, gSig_filt)
-        means, shifts = mean_images(movie, guide, dview)
-        # The mean position becomes the origin, so that the limits reach about as far on both sides.
-        image = _joined(high_pass(means, gSig_filt), clip)
-        return PlainGuide(moved(image[None], -shifts.mean(axis=0)[None])[0], max_shifts, gSig_filt)
-    reduction = Reduction(gSig_filt, tuple(movie.shape[1:]))
+        if look:
+            mask = _found_mask(movie, max_shifts, gSig_filt, dview)
+        if mask is None or filter_mode == "caiman":
+            return _plain(movie, max_shifts, gSig_filt, mask, dview)
+        # Unfiltered tissue is still shaded by what stands around it.
+        gSig_filt, look = PLAIN_WIDTH, False
+    reduction = Reduction(gSig_filt, tuple(movie.shape[1:]), mask)
     n = int(np.clip(_SAMPLE_PIXELS // np.prod(reduction.dims), _FIRST_FRAMES, _SAMPLE_FRAMES))
-    return _weighted(_sample(movie, n, reduction, dview), reduction, max_shifts, dview)
+    sample = _sample(movie, n, reduction, dview)
+    guide, shifts = _weighted(sample, reduction, max_shifts, dview)
+    if look:
+        mask = _full_mask(sample, shifts, reduction, max_shifts, tuple(movie.shape[1:]), dview)
+        if mask is not None:
+            reduction = Reduction(gSig_filt, mask.shape, mask)
+            guide, _ = _weighted(_sample(movie, n, reduction, dview), reduction, max_shifts, dview)
+    return guide
+
+
+def _plain(movie: Any, max_shifts: Any, gSig_filt: Any, mask: np.ndarray | None, dview: Any) -> PlainGuide:
+    """Make a guide without weights."""
+    clip, margin = gSig_filt is not None, filter_margin(gSig_filt)
+    sample = _sample(movie, _FIRST_FRAMES, partial(_high_passed, mask=mask, gSig_filt=gSig_filt), dview)
+    part = None if mask is None else soft(mask, 1, mask.shape)
+    template, _ = groupwise(sample, max_shifts, margin, clip, clip, dview, part)
+    means, shifts = mean_images(movie, PlainGuide(template, max_shifts, gSig_filt, mask), dview)
+    # The mean position becomes the origin, so that the limits reach about as far on both sides.
+    image = _joined(high_pass(within(means, mask), gSig_filt), clip)
+    return PlainGuide(moved(image[None], -shifts.mean(axis=0)[None])[0], max_shifts, gSig_filt, mask)
+
+
+def _high_passed(frames: np.ndarray, mask: np.ndarray | None, gSig_filt: Any) -> np.ndarray:
+    return high_pass(within(frames, mask), gSig_filt)
+
+
+def _found_mask(movie: Any, max_shifts: Any, gSig_filt: Any, dview: Any) -> np.ndarray | None:
+    """Look for what stands still in a movie whose shifts aren't known; mask ``(d1, d2)`` of the tissue."""
+    reduction = Reduction(PLAIN_WIDTH if gSig_filt is None else gSig_filt, tuple(movie.shape[1:]))
+    sample = _sample(movie, _FIRST_FRAMES, reduction, dview)
+    reach = np.array(limits(max_shifts)) / reduction.factor
+    _, shifts = groupwise(sample, reach, reduction.margin, False, True, dview)
+    return _full_mask(sample, shifts, reduction, max_shifts, tuple(movie.shape[1:]), dview)
+
+
+def _full_mask(
+    sample: np.ndarray,
+    shifts: np.ndarray,
+    reduction: Reduction,
+    max_shifts: Any,
+    dims: tuple[int, int],
+    dview: Any,
+) -> np.ndarray | None:
+    """Mask ``(d1, d2)`` of the tissue as far as filtered frames tell; None if nothing stands still."""
+    reach = np.array(limits(max_shifts)) / reduction.factor
+    tissue = moving_part(sample, shifts, reach, reduction.margin, dview)
+    if tissue is None:
+        return None
+    rows, cols = (np.minimum(np.arange(d) // reduction.factor, r - 1) for d, r in zip(dims, reduction.dims))
+    mask = tissue[np.ix_(rows, cols)]
+    logger.warning(
+        "%.0f %% of the field doesn't move with the tissue, but would hold the frames in place (rim of a "
+        "lens, mask, dust): it is left out when shifts are sought. If that is wrong, give mask=... (True "
+        "where tissue is) or mask=None (all of it); indices=... cuts the field to the tissue.",
+        100 * (1 - mask.mean()),
+    )
+    return mask
 
 
 def guide_to(
@@ -88,6 +148,7 @@ def guide_to(
     gSig_filt: Any = None,
     dview: Any = None,
     filter_mode: str = "auto",
+    mask: np.ndarray | str | None = "auto",
 ) -> Guide:
     """
     Make a guide to a given template.
@@ -101,7 +162,7 @@ def guide_to(
         As for `guide_from`.
     template : ndarray of shape (d1, d2)
         The template, filtered by `high_pass`.
-    max_shifts, gSig_filt, dview, filter_mode
+    max_shifts, gSig_filt, dview, filter_mode, mask
         As for `guide_from`.
 
     Returns
@@ -112,10 +173,10 @@ def guide_to(
     """
     blank = np.ptp(template) == 0
     if gSig_filt is None or filter_mode == "caiman" or blank or movie.shape[0] < _FEW_FRAMES:
-        return PlainGuide(template, max_shifts, gSig_filt)
-    guide = guide_from(movie, max_shifts, gSig_filt, dview, filter_mode)
-    image = high_pass(mean_images(movie, guide, dview)[0].mean(axis=0)[None], gSig_filt)
-    return guide.at(ShiftEstimator(template, max_shifts, filter_margin(gSig_filt)).find(image)[0])
+        return PlainGuide(template, max_shifts, gSig_filt, check_mask(mask, movie.shape[1:]))
+    guide = guide_from(movie, max_shifts, gSig_filt, dview, filter_mode, mask)
+    image = mean_images(movie, guide, dview)[0].mean(axis=0)[None]
+    return guide.at(PlainGuide(template, max_shifts, gSig_filt, guide.mask).find(image)[0])
 
 
 def mean_images(movie: Any, guide: Guide, dview: Any = None) -> tuple[np.ndarray, np.ndarray]:
@@ -172,7 +233,7 @@ def image_of(
     ndarray of shape (d1, d2), float32
         Median of mean images, filtered by `match_filter`, without what odd and even ones don't agree on.
     """
-    means, _ = mean_images(movie, guide, dview)
+    means = within(mean_images(movie, guide, dview)[0], guide.mask)
     return _joined(match_filter(means, gSig_filt, filter_mode), gSig_filt is not None)
 
 
@@ -182,7 +243,9 @@ def _joined(parts: np.ndarray, wiener: bool) -> np.ndarray:
     return reliable_part(np.median(parts[::2], axis=0), np.median(parts[1::2], axis=0))
 
 
-def weights_of(aligned: np.ndarray, margin: int, n_noise: int = _NOISE_FRAMES) -> tuple[np.ndarray, Noise]:
+def weights_of(
+    aligned: np.ndarray, margin: int, part: np.ndarray | None = None, n_noise: int = _NOISE_FRAMES
+) -> tuple[np.ndarray, Noise]:
     """
     Give the mean of aligned frames and how they differ from it.
 
@@ -192,6 +255,8 @@ def weights_of(aligned: np.ndarray, margin: int, n_noise: int = _NOISE_FRAMES) -
         Aligned filtered frames.
     margin : int
         Width of the border to leave out, px.
+    part : ndarray of shape (d1, d2), optional
+        Further weights of pixels, 0 where there is no tissue.
     n_noise : int
         At most this many frames, spread over all, are compared with the mean.
 
@@ -208,15 +273,17 @@ def weights_of(aligned: np.ndarray, margin: int, n_noise: int = _NOISE_FRAMES) -
     template = (total / len(aligned)).astype(np.float32)
     differences = aligned[spread(len(aligned), n_noise)]
     differences -= template
-    return template, Noise.of(differences, margin)
+    return template, Noise.of(differences, margin, part)
 
 
-def _weighted(sample: np.ndarray, reduction: Reduction, max_shifts: Any, dview: Any) -> WeightedGuide:
+def _weighted(
+    sample: np.ndarray, reduction: Reduction, max_shifts: Any, dview: Any
+) -> tuple[WeightedGuide, np.ndarray]:
     """Align a sample with its own mean, which gets better by it, and measure the noise that is left."""
     reach = np.array(limits(max_shifts)) / reduction.factor
     first = clipped(sample[spread(len(sample), _FIRST_FRAMES)])
-    template = _aligned_mean(first, reach, reduction.margin, False, True, dview)
-    find = ShiftEstimator(template, reach, reduction.margin).find
+    template, _ = groupwise(first, reach, reduction.margin, False, True, dview, reduction.part)
+    find = ShiftEstimator(template, reach, reduction.margin, part=reduction.part).find
     # The first weights need no more frames than the noise is measured on.
     for used in (sample[spread(len(sample), _NOISE_FRAMES)], sample):
         parts = np.array_split(np.arange(len(used)), -(-len(used) // _BLOCK))
@@ -227,9 +294,9 @@ def _weighted(sample: np.ndarray, reduction: Reduction, max_shifts: Any, dview: 
         for some in (parts[first : first + _AT_ONCE] for first in range(0, len(parts), _AT_ONCE)):
             done = map_ordered(_shift_pair, [(used[part], shifts[part]) for part in some], dview)
             aligned[some[0][0] : some[-1][-1] + 1] = np.concatenate(done)
-        template, noise = weights_of(aligned, reduction.margin)
+        template, noise = weights_of(aligned, reduction.margin, reduction.part)
         find = Weights(template, noise, len(used), -reach, reach).find
-    return WeightedGuide(reduction, template, noise, len(sample), max_shifts)
+    return WeightedGuide(reduction, template, noise, len(sample), max_shifts), shifts
 
 
 def reduced_sample(movie: Any, guide: WeightedGuide, dview: Any = None) -> np.ndarray:
@@ -269,20 +336,3 @@ def _sample(movie: Any, n: int, prepare: Any, dview: Any) -> np.ndarray:
 def _blocks(movie: Any, index: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for numbers in np.array_split(index, -(-len(index) // (2 * _BLOCK))):
         yield numbers, fill_missing(read_frames(movie, numbers), numbers)[0]
-
-
-def _aligned_mean(
-    frames: np.ndarray, max_shifts: Any, margin: int, clip: bool, wiener: bool, dview: Any
-) -> np.ndarray:
-    """Align filtered frames with each other: every other frame with the mean of those between, and so on."""
-    parts = [frames[::2], frames[1::2]] if len(frames) > 1 else [frames, frames]
-    means = [bin_median(part) for part in parts]
-    for turn in range(2 * _ROUNDS):
-        own, part = turn % 2, parts[turn % 2]
-        # A frame that is part of the template it is compared with would stay where it is.
-        guide = reliable_part(means[1 - own], means[own], weight=1) if wiener else means[1 - own]
-        find = ShiftEstimator(guide, max_shifts, margin, clip).find
-        blocks = np.array_split(np.arange(len(part)), -(-len(part) // 10))
-        shifts = np.concatenate(map_ordered(find, [part[block] for block in blocks], dview))
-        means[own] = bin_median(moved(part, shifts - shifts.mean(axis=0)))
-    return reliable_part(*means) if wiener else 0.5 * (means[0] + means[1])

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from cnmf_engine.registration.estimator import ShiftEstimator, limits
-from cnmf_engine.registration.reduction import Reduction
+from cnmf_engine.registration.reduction import Reduction, within
+from cnmf_engine.registration.still import soft
 from cnmf_engine.registration.templates import filter_margin, high_pass, median_template
 from cnmf_engine.registration.weighting import Noise, Weights, shifted
 
@@ -22,7 +23,16 @@ _DIGITS = 3
 
 
 class Guide(ABC):
-    """Finds the shifts of frames; one movie's guide serves for the next of the recording."""
+    """
+    Finds the shifts of frames; one movie's guide serves for the next of the recording.
+
+    Attributes
+    ----------
+    mask : ndarray of shape (d1, d2), bool, or None
+        Pixels that shifts come from; None if all of them.
+    """
+
+    mask: np.ndarray | None = None
 
     @abstractmethod
     def find(self, frames: np.ndarray) -> np.ndarray:
@@ -56,6 +66,22 @@ class Guide(ABC):
             Compares frames with the median of these.
         """
 
+    @abstractmethod
+    def reaching(self, max_shifts: Any) -> Guide:
+        """
+        Make the same guide with other limits.
+
+        Parameters
+        ----------
+        max_shifts : float or sequence of two floats
+            Largest shift of rows and columns, px.
+
+        Returns
+        -------
+        Guide
+            Brings frames to the same place.
+        """
+
 
 class PlainGuide(Guide):
     """
@@ -69,20 +95,31 @@ class PlainGuide(Guide):
         Largest shift of rows and columns, px.
     gSig_filt : float or sequence of two floats, optional
         Width of the filter, px.
+    mask : ndarray of shape (d1, d2), bool, optional
+        True where tissue is.
     """
 
-    def __init__(self, template: np.ndarray, max_shifts: Any, gSig_filt: Any) -> None:
-        self._max_shifts, self._gSig_filt = max_shifts, gSig_filt
-        margin = filter_margin(gSig_filt)
-        self._estimator = ShiftEstimator(template, max_shifts, margin, clip=gSig_filt is not None)
+    def __init__(
+        self, template: np.ndarray, max_shifts: Any, gSig_filt: Any, mask: np.ndarray | None = None
+    ) -> None:
+        self._template, self._max_shifts, self._gSig_filt, self.mask = template, max_shifts, gSig_filt, mask
+        part = None if mask is None else soft(mask, 1, mask.shape)
+        margin, clip = filter_margin(gSig_filt), gSig_filt is not None
+        self._estimator = ShiftEstimator(template, max_shifts, margin, clip, part)
 
     def find(self, frames: np.ndarray) -> np.ndarray:
         """Find the shifts that bring frames onto the template."""
-        return self._estimator.find(high_pass(frames, self._gSig_filt), contrast(frames))
+        filtered = high_pass(within(frames, self.mask), self._gSig_filt)
+        return self._estimator.find(filtered, contrast(frames))
 
     def refined(self, templates: np.ndarray) -> PlainGuide:
         """Make a guide from the filtered median of templates."""
-        return PlainGuide(median_template(templates, self._gSig_filt), self._max_shifts, self._gSig_filt)
+        template = median_template(within(templates, self.mask), self._gSig_filt)
+        return PlainGuide(template, self._max_shifts, self._gSig_filt, self.mask)
+
+    def reaching(self, max_shifts: Any) -> PlainGuide:
+        """Make the same guide with other limits (px)."""
+        return PlainGuide(self._template, max_shifts, self._gSig_filt, self.mask)
 
 
 class WeightedGuide(Guide):
@@ -118,6 +155,7 @@ class WeightedGuide(Guide):
         part: np.ndarray | None = None,
     ) -> None:
         self.reduction, self.template, self.noise, self.n_frames = reduction, template, noise, n_frames
+        self.mask = reduction.mask
         self._max_shifts = np.array(limits(max_shifts))
         self.origin = np.zeros(2) if origin is None else origin
         # A lag of a whole image leaves nothing to compare.
@@ -189,6 +227,12 @@ class WeightedGuide(Guide):
     def like(self, template: np.ndarray, noise: Noise, n_frames: int) -> WeightedGuide:
         """Make a guide to the same place with another template (mean of `n_frames`) and noise."""
         return WeightedGuide(self.reduction, template, noise, n_frames, self._max_shifts, self.origin)
+
+    def reaching(self, max_shifts: Any) -> WeightedGuide:
+        """Make the same guide with other limits (px)."""
+        return WeightedGuide(
+            self.reduction, self.template, self.noise, self.n_frames, max_shifts, self.origin
+        )
 
     def at(self, origin: np.ndarray) -> WeightedGuide:
         """Make the same guide for another origin (px)."""

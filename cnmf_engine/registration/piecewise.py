@@ -13,7 +13,9 @@ from cnmf_engine.registration.grid import PatchGrid, patch_grid
 from cnmf_engine.registration.guide_making import guide_to, image_of, reduced_sample, weights_of
 from cnmf_engine.registration.guides import Guide, WeightedGuide, WeightedPieces, contrast
 from cnmf_engine.registration.passes import FramePass, Sink, StepResult, check_movie, chunks_of
+from cnmf_engine.registration.reduction import within
 from cnmf_engine.registration.rigid import count_at_limit
+from cnmf_engine.registration.still import soft
 from cnmf_engine.registration.templates import (
     check_filter_mode,
     check_template,
@@ -45,6 +47,8 @@ class PiecewiseResult:
         Frames whose rigid shift is as large as was allowed on some axis.
     saved : object
         What the sink of frames returned, None without one.
+    mask : ndarray of shape (d1, d2), bool, or None
+        Pixels that shifts came from; None if all of them.
     """
 
     row_shifts: np.ndarray
@@ -53,6 +57,7 @@ class PiecewiseResult:
     templates: np.ndarray
     at_limit: int
     saved: Any = None
+    mask: np.ndarray | None = None
 
 
 def register_piecewise(
@@ -71,6 +76,7 @@ def register_piecewise(
     filter_mode: str = "auto",
     guide: Guide | None = None,
     memory_limit: int | float | str | None = None,
+    mask: np.ndarray | str | None = "auto",
 ) -> PiecewiseResult:
     """
     Register every frame of a movie to a template by a smooth field of shifts.
@@ -85,7 +91,7 @@ def register_piecewise(
         Anything with a shape that gives frames when it is sliced.
     template : ndarray of shape (d1, d2)
         Template, filtered by `high_pass`, e.g. that of `register_rigid`.
-    max_shifts, gSig_filt, splits, dview, sink, filter_mode, memory_limit
+    max_shifts, gSig_filt, splits, dview, sink, filter_mode, memory_limit, mask
         As for `register_rigid`.
     strides, overlaps, cubic
         See `patch_grid`.
@@ -117,7 +123,7 @@ def register_piecewise(
     dims = check_movie(movie)
     template = check_template(template, dims)
     if guide is None:
-        guide = guide_to(movie, template, max_shifts, gSig_filt, dview, filter_mode)
+        guide = guide_to(movie, template, max_shifts, gSig_filt, dview, filter_mode, mask)
     grid = patch_grid(dims, strides, overlaps, cubic)
     deviation = max_shifts if max_deviation_rigid is None else max_deviation_rigid
     deviation = limits(deviation, "max_deviation_rigid")
@@ -125,7 +131,10 @@ def register_piecewise(
         pieces = _weighted_pieces(movie, guide, grid, deviation, dview)
     else:
         image = image_of(movie, guide, gSig_filt, dview, filter_mode)
-        parts = [ShiftEstimator(image[patch], deviation, clip=False) for patch in grid.patches]
+        part = np.ones(dims, np.float32) if guide.mask is None else soft(guide.mask, 1, dims)
+        parts = [
+            ShiftEstimator(image[patch], deviation, clip=False, part=part[patch]) for patch in grid.patches
+        ]
         pieces = _PlainPieces(guide, parts, grid, gSig_filt, filter_mode)
     step = _PiecewiseStep(pieces, grid, border_nan)
     run = FramePass(movie, chunks_of(movie.shape[0], splits), step, dview, memory_limit)
@@ -133,9 +142,9 @@ def register_piecewise(
     shifts = np.concatenate(run.found)
     templates = run.templates()
     template = median_template(templates, gSig_filt)
-    at_limit = count_at_limit(shifts[:, :, 0], max_shifts)
+    at_limit = count_at_limit(shifts[:, :, 0], max_shifts, movie, guide)
     shifts = shifts[:, :, 1:]
-    return PiecewiseResult(shifts[:, 0], shifts[:, 1], template, templates, at_limit, saved)
+    return PiecewiseResult(shifts[:, 0], shifts[:, 1], template, templates, at_limit, saved, guide.mask)
 
 
 def warp(
@@ -183,7 +192,7 @@ def _weighted_pieces(
             found = pieces.find_reduced(sample[part], np.zeros(len(part)))[:, :, 1:]
             rows, cols = np.moveaxis((found - guide.origin[:, None]) / reduction.factor, 1, 0)
             warped[part] = _warped(sample[part], rows, cols, coarse)[0]
-        guide = guide.like(*weights_of(warped, reduction.margin), len(sample))
+        guide = guide.like(*weights_of(warped, reduction.margin, reduction.part), len(sample))
     return guide.pieces(grid.patches, deviation, steady=True)
 
 
@@ -200,6 +209,7 @@ class _PlainPieces:
     def find(self, frames: np.ndarray) -> np.ndarray:
         """Find shifts ``(n, 2, 1 + n_patches)``: of the whole frame, then of its patches."""
         rigid, level = self.whole.find(frames), contrast(frames)
+        frames = within(frames, self.whole.mask)
         filtered = match_filter(frames, self.gSig_filt, self.filter_mode)
         aligned = moved(filtered if self.gSig_filt is None else clipped(filtered), rigid)
         found = [

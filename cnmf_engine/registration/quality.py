@@ -12,7 +12,8 @@ import numpy as np
 from cnmf_engine.errors import InputError, explain
 from cnmf_engine.registration.guide_making import weights_of
 from cnmf_engine.registration.passes import check_movie, read_frames, spread
-from cnmf_engine.registration.reduction import Reduction
+from cnmf_engine.registration.reduction import PLAIN_WIDTH, Reduction, within
+from cnmf_engine.registration.still import soft
 from cnmf_engine.registration.templates import check_template, filter_margin, match_filter
 from cnmf_engine.registration.warping import fill_missing
 from cnmf_engine.registration.weighting import Weights
@@ -29,9 +30,21 @@ _MOST_RESIDUAL = 0.5
 _FEWEST = 20
 # Of filtered frames that are held at once.
 _MOST_PIXELS = 2**23
-# Width of the squares of the two halves, filter for movies that were corrected without one, and how far
-# motion that is left may reach; px.
-_SQUARE_PX, _RESIDUAL_WIDTH, _LEAST_REACH = 16, 3.0, 3.0
+# Width of the squares of the two halves, and how far motion that is left may reach; px.
+_SQUARE_PX, _LEAST_REACH = 16, 3.0
+# Least share of a mask that has to be left when its edge is taken off.
+_LEAST_LEFT = 0.2
+# Motion, px, below which a recording is still, or held.
+_HARDLY_MOVES = 0.3
+_HELD = (
+    "the recording hardly moves and can be used as it is. If you see its tissue move, something that "
+    "doesn't (rim of a lens, mask, dust, dead pixels) holds the frames in place: say where tissue is with "
+    "mask=..., or cut the field to it with indices=..."
+)
+_UNFIT = (
+    "either the recording was still, or gSig_filt leaves nothing to align by. Look at a filtered frame and "
+    "try other values of gSig_filt."
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,8 @@ class RegistrationQuality:
     motion_px, residual_px : float
         Estimate of how far frames lie from their place before and after, RMS, px, see `residual_motion`; NaN
         for fewer than 20 frames.
+    left_out : float
+        Share of the field that frames were not aligned by.
     """
 
     correlation_before: float
@@ -62,6 +77,7 @@ class RegistrationQuality:
     n_frames: int
     motion_px: float = float("nan")
     residual_px: float = float("nan")
+    left_out: float = 0.0
 
     @property
     def improved(self) -> bool:
@@ -82,6 +98,7 @@ def registration_quality(
     frames_at_limit: int = 0,
     n_frames: int = 200,
     filter_mode: str = "caiman",
+    mask: np.ndarray | None = None,
 ) -> RegistrationQuality:
     """
     Compare a movie with its motion-corrected version.
@@ -107,6 +124,8 @@ def registration_quality(
     filter_mode : {'auto', 'caiman'}
         How frames are filtered; see `match_filter`. With 'auto' they are compared on the coarser grid of
         `Reduction`.
+    mask : ndarray of shape (d1, d2), bool, optional
+        Pixels that shifts came from; frames are compared there, `border` px from its edge.
 
     Returns
     -------
@@ -132,22 +151,26 @@ def registration_quality(
             )
         )
     template = check_template(template, dims)
-    reduction = Reduction(_RESIDUAL_WIDTH if gSig_filt is None else gSig_filt, dims)
+    inside = None if mask is None else _inner(mask, int(border))
+    reduction = Reduction(PLAIN_WIDTH if gSig_filt is None else gSig_filt, dims, inside)
     weighted = gSig_filt is not None and filter_mode == "auto"
     cut = max(int(border), 0) + filter_margin(gSig_filt, filter_mode)
+    part = None if inside is None else soft(inside, 1, dims)
     if weighted:
         template, cut = reduction.averaged(template), -(-cut // reduction.factor)
+        part = reduction.part
     # At least the middle half of a small image has to be left.
     inner = tuple(slice(min(cut, d // 4), d - min(cut, d // 4)) for d in template.shape)
     most = int(max(_MOST_PIXELS // np.prod(reduction.dims), 2 * _FEWEST))
     index = spread(movie_before.shape[0], min(n_frames, most))
-    sums = [_Agreement(template[inner]) for _ in range(2)]
+    seen = None if part is None or not part[inner].any() else part[inner] > 0
+    sums = [_Agreement(template[inner], seen) for _ in range(2)]
     reduced: list[list[np.ndarray]] = [[], []]
     for numbers in np.array_split(index, -(-len(index) // 16)):
         for movie, total, kept in zip((movie_before, movie_after), sums, reduced):
             frames, _ = fill_missing(read_frames(movie, numbers), numbers)
             kept.append(reduction(frames))
-            filtered = kept[-1] if weighted else match_filter(frames, gSig_filt, filter_mode)
+            filtered = kept[-1] if weighted else match_filter(within(frames, inside), gSig_filt, filter_mode)
             total.add(filtered[:, inner[0], inner[1]])
     before, after = sums
     quality = RegistrationQuality(
@@ -158,9 +181,19 @@ def registration_quality(
         frames_at_limit,
         len(index),
         *(residual_motion(np.concatenate(kept), reduction, border) for kept in reduced),
+        left_out=0.0 if mask is None else float(1 - mask.mean()),
     )
     _warn(quality, gSig_filt)
     return quality
+
+
+def _inner(mask: np.ndarray, border: int) -> np.ndarray:
+    """Give the part of a mask that stays inside of it whichever way frames are moved."""
+    import cv2
+
+    kernel = np.ones((2 * border + 1,) * 2)
+    inner = cv2.erode(mask.astype(np.uint8), kernel, borderType=cv2.BORDER_REPLICATE) > 0
+    return inner if inner.sum() >= _LEAST_LEFT * mask.sum() else mask
 
 
 def residual_motion(frames: np.ndarray, reduction: Reduction, border: int = 0) -> float:
@@ -191,7 +224,7 @@ def residual_motion(frames: np.ndarray, reduction: Reduction, border: int = 0) -
     # Frames that are part of the template they are compared with would stay where they are.
     known, asked = frames[::2], frames[1::2]
     margin = max(reduction.margin, -(-int(border) // reduction.factor))
-    template, noise = weights_of(known, margin)
+    template, noise = weights_of(known, margin, reduction.part)
     reach = np.full(2, max(border, _LEAST_REACH) / reduction.factor)
     rows, cols = np.indices(reduction.dims) // (_SQUARE_PX // reduction.factor)
     white = ((rows + cols) % 2).astype(np.float32)
@@ -215,9 +248,8 @@ def _warn(quality: RegistrationQuality, gSig_filt: Any) -> None:
     elif not quality.improved:
         logger.warning(
             "Motion correction did not make the frames more alike (correlation with the template %.3f "
-            "before, %.3f after; crispness %.3g, %.3g; motion about %.2f px, %.2f px): either the recording "
-            "was still, or gSig_filt leaves nothing to align by. Look at a filtered frame and try other "
-            "values of gSig_filt.",
+            "before, %.3f after; crispness %.3g, %.3g; motion about %.2f px, %.2f px): "
+            + (_HELD if quality.motion_px < _HARDLY_MOVES and not quality.left_out else _UNFIT),
             quality.correlation_before,
             quality.correlation_after,
             quality.crispness_before,
@@ -238,18 +270,20 @@ def _warn(quality: RegistrationQuality, gSig_filt: Any) -> None:
 class _Agreement:
     """Mean correlation of frames with a template, and crispness of their mean."""
 
-    def __init__(self, template: np.ndarray) -> None:
-        self._wanted = template.astype(np.float32) - template.mean()
+    def __init__(self, template: np.ndarray, part: np.ndarray | None = None) -> None:
+        self._part = np.ones(template.shape, bool) if part is None else part
+        wanted = template[self._part].astype(np.float32)
+        self._wanted = wanted - template[self._part].mean()
         self._total = np.zeros(template.shape)
         self._found: list[np.ndarray] = []
 
     def add(self, frames: np.ndarray) -> None:
         """Take some filtered frames into account."""
         self._total += frames.sum(axis=0, dtype=np.float64)
-        flat = frames.reshape(len(frames), -1)
+        flat = frames[:, self._part]
         flat = flat - flat.mean(axis=1, keepdims=True)
         norms = np.linalg.norm(flat, axis=1) * np.linalg.norm(self._wanted)
-        products = flat @ self._wanted.ravel()
+        products = flat @ self._wanted
         self._found.append(np.where(norms > 0, products / np.where(norms > 0, norms, 1.0), 0.0))
 
     @property
@@ -262,4 +296,4 @@ class _Agreement:
         """Norm of the gradient of the mean frame."""
         mean = self._total / sum(map(len, self._found))
         gradient = np.gradient(mean) if min(mean.shape) > 1 else [np.zeros(1)]
-        return float(np.sqrt(sum((g**2).sum() for g in gradient)))
+        return float(np.sqrt(sum((g[self._part] ** 2).sum() for g in gradient)))

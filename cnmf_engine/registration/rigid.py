@@ -13,7 +13,16 @@ from cnmf_engine.errors import ParameterError, explain
 from cnmf_engine.registration.estimator import limits
 from cnmf_engine.registration.guide_making import guide_from, guide_to
 from cnmf_engine.registration.guides import Guide
-from cnmf_engine.registration.passes import FramePass, Sink, StepResult, check_movie, chunks_of, some
+from cnmf_engine.registration.passes import (
+    FramePass,
+    Sink,
+    StepResult,
+    check_movie,
+    chunks_of,
+    read_frames,
+    some,
+    spread,
+)
 from cnmf_engine.registration.templates import check_filter_mode, check_template, median_template
 from cnmf_engine.registration.warping import check_border, fill_missing, moved, set_borders
 
@@ -23,6 +32,8 @@ logger = logging.getLogger("caiman")
 
 _AT_LIMIT_PX = 0.05
 _MANY_AT_LIMIT = 0.05
+# Frames at the limit that are looked for farther away, and room beyond the farthest, px.
+_TRIED, _ROOM = 60, 0.5
 
 
 @dataclass(frozen=True)
@@ -69,6 +80,7 @@ def register_rigid(
     filter_mode: str = "auto",
     guide: Guide | None = None,
     memory_limit: int | float | str | None = None,
+    mask: np.ndarray | str | None = "auto",
 ) -> RigidResult:
     """
     Register every frame of a movie to a template by translation.
@@ -108,6 +120,9 @@ def register_rigid(
         The guide of another movie of the recording, to use instead of making one.
     memory_limit : int, float or str, optional
         Bytes that blocks of frames may take, see `cnmf_engine.blocks.memory_budget`.
+    mask : {'auto', None} or ndarray of shape (d1, d2), bool
+        True where tissue is that shifts come from. 'auto' leaves out what doesn't move with the tissue, see
+        `moving_part`, and warns; None takes the whole field. Not used with `guide`, which has its own.
 
     Returns
     -------
@@ -134,9 +149,9 @@ def register_rigid(
     if template is not None:
         template = check_template(template, dims)
     if guide is None and template is None:
-        guide = guide_from(movie, max_shifts, gSig_filt, dview, filter_mode)
+        guide = guide_from(movie, max_shifts, gSig_filt, dview, filter_mode, mask)
     elif guide is None:
-        guide = guide_to(movie, template, max_shifts, gSig_filt, dview, filter_mode)
+        guide = guide_to(movie, template, max_shifts, gSig_filt, dview, filter_mode, mask)
     for iteration in range(rounds):
         last = iteration == rounds - 1
         used = chunks if last or num_splits_to_process is None else some(chunks, num_splits_to_process)
@@ -148,7 +163,9 @@ def register_rigid(
     if not keep:
         template = median_template(templates, gSig_filt)
     shifts = np.concatenate(run.found)
-    return RigidResult(shifts, template, templates, count_at_limit(shifts, max_shifts), guide, saved)
+    return RigidResult(
+        shifts, template, templates, count_at_limit(shifts, max_shifts, movie, guide), guide, saved
+    )
 
 
 @dataclass
@@ -169,7 +186,9 @@ class RigidStep:
         return StepResult(shifts, total, corrected, n_missing)
 
 
-def count_at_limit(shifts: np.ndarray, max_shifts: float | Sequence[float]) -> int:
+def count_at_limit(
+    shifts: np.ndarray, max_shifts: float | Sequence[float], movie: Any = None, guide: Guide | None = None
+) -> int:
     """
     Count frames whose shift is as large as allowed, and warn when they are many.
 
@@ -179,6 +198,8 @@ def count_at_limit(shifts: np.ndarray, max_shifts: float | Sequence[float]) -> i
         Shifts, px.
     max_shifts : float or sequence of two floats
         The limits, px.
+    movie, guide : optional
+        What the shifts belong to and come from, to look how far such frames would have to go.
 
     Returns
     -------
@@ -186,17 +207,51 @@ def count_at_limit(shifts: np.ndarray, max_shifts: float | Sequence[float]) -> i
         Frames at the limit of an axis that may move.
     """
     allowed = np.array(limits(max_shifts))
-    hit = (np.abs(shifts) >= allowed - _AT_LIMIT_PX) & (allowed > 0)
-    count = int(hit.any(axis=1).sum())
+    hit = _at_limit(shifts, allowed)
+    count = int(hit.sum())
     if count > _MANY_AT_LIMIT * len(shifts):
+        advice = "raise max_shifts if the recording moves that much, else try another gSig_filt"
+        if movie is not None and guide is not None:
+            needed = _needed(movie, guide, shifts, hit, allowed)
+            advice = (
+                "farther away they find no place either, so they are damaged or the shifts follow noise: "
+                "look at these frames, and try another gSig_filt"
+                if needed is None
+                else "try max_shifts = ({:d}, {:d}), which is as far as these frames would go".format(*needed)
+            )
         logger.warning(
-            "%d of %d frames were shifted as far as max_shifts = (%g, %g) px allows: raise max_shifts if the "
-            "recording moves that much, else try another gSig_filt",
+            "%d of %d frames (%.0f %%) were shifted as far as max_shifts = (%g, %g) px allows: %s",
             count,
             len(shifts),
+            100 * count / len(shifts),
             *allowed,
+            advice,
         )
     return count
+
+
+def _at_limit(shifts: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    return ((np.abs(shifts) >= allowed - _AT_LIMIT_PX) & (allowed > 0)).any(axis=1)
+
+
+def _needed(
+    movie: Any, guide: Guide, shifts: np.ndarray, hit: np.ndarray, allowed: np.ndarray
+) -> list[int] | None:
+    """Limits of rows and columns, px, that hold frames which are at them now; None if none does."""
+    numbers = np.flatnonzero(hit)
+    numbers = numbers[spread(len(numbers), _TRIED)]
+    frames, _ = fill_missing(read_frames(movie, numbers), numbers)
+    farthest, reach = 0.5 * np.array(movie.shape[1:]) * (allowed > 0), allowed
+    while (reach < farthest).any():
+        reach = np.minimum(2 * reach, farthest)
+        found = guide.reaching(reach).find(frames)
+        lost = _at_limit(found, reach)
+        if lost.mean() <= _MANY_AT_LIMIT:
+            # The mean position is the origin: it moves with the frames that were held back.
+            moved_on = hit.mean() * (found - shifts[numbers])[~lost].mean(axis=0)
+            places = np.concatenate([found[~lost], found[~lost] - moved_on, shifts[~hit] - moved_on])
+            return [int(n) for n in np.ceil(np.abs(places).max(axis=0) + _ROOM) * (allowed > 0)]
+    return None
 
 
 def _check_rounds(niter_rig: int) -> int:

@@ -70,14 +70,17 @@ class Noise:
         Weight of each pixel: small where it varies, 0 at the border.
     power : ndarray of shape (bands,)
         Power of the weighted difference in each band of spatial frequency.
+    part : ndarray of shape (d1, d2), float32, or None
+        Further weights of pixels, 0 where there is no tissue.
     """
 
     spread: np.ndarray
     window: np.ndarray
     power: np.ndarray
+    part: np.ndarray | None = None
 
     @classmethod
-    def of(cls, differences: np.ndarray, margin: int) -> Noise:
+    def of(cls, differences: np.ndarray, margin: int, part: np.ndarray | None = None) -> Noise:
         """
         Measure it.
 
@@ -87,6 +90,8 @@ class Noise:
             Aligned frames minus the template.
         margin : int
             Width of the border to leave out, px.
+        part : ndarray of shape (d1, d2), optional
+            Further weights of pixels, 0 where there is no tissue.
 
         Returns
         -------
@@ -102,14 +107,16 @@ class Noise:
             square += frame.astype(np.float64) ** 2
         spread = np.sqrt(square / len(differences)).astype(np.float32)
         spread = cv2.GaussianBlur(spread, (3, 3), 0.5, borderType=cv2.BORDER_REFLECT)
-        middle = float(np.median(spread))
+        middle = _middle(spread, part)
         if middle > 0:
             window /= np.maximum(spread / middle, _STEADIEST)
+        if part is not None:
+            window *= part
         band, counts = _bands(dims)
         power = np.zeros(len(counts))
         for frame in differences:
             power += np.bincount(band, np.abs(fft.rfft2(frame * window)).ravel() ** 2, len(counts))
-        return cls(spread, window, power / (counts * len(differences)))
+        return cls(spread, window, power / (counts * len(differences)), part)
 
     def patch(self, rows: slice, cols: slice, steady: bool) -> Noise:
         """
@@ -130,12 +137,20 @@ class Noise:
         """
         spread = self.spread[rows, cols]
         window = np.outer(*(taper(size, 0) for size in spread.shape)).astype(np.float32)
-        middle = float(np.median(self.spread))
+        middle = _middle(self.spread, self.part)
         if steady and middle > 0:
             # Less than for whole frames: some of what varies is tissue that bends within the part.
             window /= np.maximum(spread / middle, _STEADIEST) ** _OF_PARTS
+        part = None if self.part is None else self.part[rows, cols]
+        if part is not None:
+            window *= part
         share = np.sum(window**2) / max(np.sum(self.window**2), 1e-30)
-        return Noise(spread, window, self.power * share)
+        return Noise(spread, window, self.power * share, part)
+
+
+def _middle(spread: np.ndarray, part: np.ndarray | None) -> float:
+    """Give the usual spread of tissue."""
+    return float(np.median(spread if part is None else spread[part > 0]))
 
 
 class Weights:

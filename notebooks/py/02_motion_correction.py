@@ -429,10 +429,15 @@ cm.stop_server(dview=dview)
 # - *Shifts are flat at zero:* the filter left the glow in. Lower `gSig_filt`.
 # - *Shifts jitter in every frame, and the movie looks shaken:* the filter left only noise. Raise
 #   `gSig_filt`. The embedded engine says so: "Corrected frames hardly agree with the template".
-# - *"frames were shifted as far as max_shifts"*, or a curve that sticks to the limit: raise `max_shift`; if
-#   the curve follows, cut out the frames in which the focus was lost.
+# - *"were shifted as far as max_shifts"*, or a curve that sticks to the limit: raise `max_shift` to the value
+#   that the message names; if there is none, cut out the frames in which the focus was lost.
 # - *"Motion correction did not make the frames more alike":* the recording was still already, or the filter
 #   leaves nothing to align by. Look at the filtered frames above.
+# - *"of the field doesn't move with the tissue":* the rim of a lens, a mask or dust would hold the frames in
+#   place, and was left out when shifts were sought. Look whether the corrected tissue stands still; if not,
+#   cut the field to it with `indices`.
+# - *"Pixels that don't show light from their place are filled from their neighbours":* dead, hot or blinking
+#   pixels, or bad columns. It costs nothing; many of them call for another camera.
 # - *"frames had NaN or infinite pixels":* they were filled from their neighbours. Ask where they come from.
 # - *The movie was corrected elsewhere:* set `motion_correct = False`. Correcting twice blurs.
 # - *Disk full:* each run writes a copy of the movie. Lesson 6 lists the working files and deletes them.

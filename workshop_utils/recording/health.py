@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cnmf_engine.bad_pixels import BadPixels, find_bad_pixels
 from workshop_utils.recording.excerpt import as_movie
 
 __all__ = ["Health", "health"]
@@ -19,6 +20,8 @@ _BLANK, _JUMP_SIGMAS, _JUMP = 0.5, 12.0, 0.02
 _FRAMES_AT_ONCE = 64
 #: A slow change counts when it is this many times the usual swing of the brightness.
 _CLEAR_TREND = 2.0
+#: Share of the field without a signal that is a mask.
+_MASKED = 0.01
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,10 @@ class Health:
         Rows at the top and bottom, columns at the left and right, that never change.
     brightness : ndarray of shape (T,)
         Mean of each frame.
+    bad_pixels : BadPixels
+        Pixels that are dead, hot, stuck or blinking, bad columns and rows, stripes.
+    masked : float
+        Share of the field, beside such pixels and the border, that never changes: outside of a lens.
     """
 
     shape: tuple[int, int, int]
@@ -74,6 +81,8 @@ class Health:
     fading: float
     border: tuple[int, int, int, int]
     brightness: np.ndarray
+    bad_pixels: BadPixels
+    masked: float
 
     def rows(self) -> list[tuple[str, str, str]]:
         """Give what was measured, in words: name, value, and advice, which is empty where all is well."""
@@ -96,6 +105,8 @@ class Health:
                 self._fading(),
             ),
             ("border", self._border_words(), "crop it before motion correction" if any(self.border) else ""),
+            ("bad pixels", str(self.bad_pixels) or "none", self._bad_pixels()),
+            ("mask", f"{self.masked:.0%} of the field never changes", self._mask()),
         ]
 
     @property
@@ -136,6 +147,16 @@ class Health:
 
     def _flicker(self) -> str:
         return "average pairs of frames, or correct each half" if self.flicker > _FLICKER else ""
+
+    def _bad_pixels(self) -> str:
+        return (
+            "dust or defects of the sensor; they are filled when motion is corrected"
+            if self.bad_pixels
+            else ""
+        )
+
+    def _mask(self) -> str:
+        return "outside of the lens? crop to the tissue, or check the shifts" if self.masked > _MASKED else ""
 
     def _fading(self) -> str:
         if abs(self.fading) <= _FADING:
@@ -180,6 +201,10 @@ def health(movie: Any, fr: float) -> Health:
     blank = np.flatnonzero(brightness < _BLANK * usual) if usual > 0 else np.zeros(0, int)
     good = np.setdiff1d(np.arange(shape[0]), np.union1d(blank, damaged))
     moved = not constant
+    still = _still(movie, good) if moved else np.zeros(shape[1:], bool)
+    border, bad = _border(still), find_bad_pixels(movie)
+    top, bottom, left, right = border
+    inside = (still & ~bad.mask)[top : shape[1] - bottom, left : shape[2] - right]
     return Health(
         shape=shape,
         fr=float(fr),
@@ -196,8 +221,10 @@ def health(movie: Any, fr: float) -> Health:
         damaged=damaged,
         flicker=_flicker(brightness, good),
         fading=_fading(brightness[good]),
-        border=_border(movie, good) if moved else (0, 0, 0, 0),
+        border=border,
         brightness=brightness,
+        bad_pixels=bad,
+        masked=float(inside.mean()) if inside.size else 0.0,
     )
 
 
@@ -299,13 +326,16 @@ def _fading(values: np.ndarray) -> float:
     return float(-lost / start) if start > 0 and abs(lost) > _CLEAR_TREND * swings else 0.0
 
 
-def _border(movie: Any, good: np.ndarray) -> tuple[int, int, int, int]:
-    """Count rows and columns at the edges that never change."""
+def _still(movie: Any, good: np.ndarray) -> np.ndarray:
+    """Find pixels that never change, (d1, d2) bool."""
     some = good[:: max(1, len(good) // 200)]
     if len(some) < 2:
-        return 0, 0, 0, 0
-    frames = np.asarray(movie[some], dtype=np.float32)
-    still = np.ptp(frames, axis=0) == 0
+        return np.zeros(np.shape(movie)[1:], bool)
+    return np.ptp(np.asarray(movie[some], dtype=np.float32), axis=0) == 0
+
+
+def _border(still: np.ndarray) -> tuple[int, int, int, int]:
+    """Count rows and columns at the edges that never change."""
     rows, columns = still.all(axis=1), still.all(axis=0)
     return tuple(_leading(line) for line in (rows, rows[::-1], columns, columns[::-1]))
 
