@@ -40,7 +40,8 @@ _NOT_SAVED = frozenset(
 )
 # One number a component; CaImAn's fits without patches write them as text.
 _PER_COMPONENT = ("bl", "c1", "lam", "neurons_sn", "SNR_comp", "r_values", "cnn_preds", "ecc")
-_INDICES = ("idx_components", "idx_components_bad", "idx_kept", "accepted_list", "rejected_list")
+_TEXTS = ("rejected_by",)
+_INDICES = ("idx_components", "idx_components_bad", "idx_components_implausible", "idx_kept", "accepted_list", "rejected_list")
 
 
 def save(cnm: CNMF, filename: str | os.PathLike, verify: bool = False) -> str:
@@ -232,6 +233,8 @@ def _repaired(name: str, value: Any) -> Any:
         return _coefficients(value)
     if name in ("shifts", "cnn_preds") and not np.size(value):
         return []
+    if name in _TEXTS:
+        return np.atleast_1d(value).astype(str)
     if name in _INDICES:
         return np.atleast_1d(value).astype(int)
     if name in _PER_COMPONENT:

@@ -1,0 +1,507 @@
+"""
+What tells a cell from fibres, torn frames, haze, moving tissue and doubles, which SNR and correlation can't.
+
+A cell's light comes from one compact place about as wide as gSig says, in many frames, from there and not from
+its surroundings, and from one component. Each measure asks one of these. Everything that isn't about length or
+time is a ratio, so that no unit and no brightness enters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage, sparse
+
+from cnmf_engine._movie_access import matching_pixels, pixel_numbers
+from cnmf_engine.evaluation import weighted_images
+from cnmf_engine.transients import transient_snr
+
+__all__ = [
+    "MEASURES",
+    "REASONS",
+    "Alike",
+    "EventImage",
+    "Shape",
+    "alike",
+    "doubles",
+    "event_images",
+    "implausible",
+    "shape",
+    "snr_rest",
+]
+
+#: What is measured of each component by itself.
+MEASURES = ("width", "roundness", "snr_rest", "locality", "surround", "movement")
+#: What a component can be instead of a cell, in the order in which it is asked.
+REASONS = ("shape", "few frames", "haze", "movement", "double")
+
+# Footprints: outline at this share of the maximum, after smoothing by this share of gSig that closes holes.
+_OUTLINE, _OUTLINE_SMOOTHING = 0.35, 0.35
+# Highest frames left out: a fault of the camera or cable is one frame, two can hit one component.
+_LEFT_OUT = 2
+# Highest events that are averaged, and frames taken of each, before it and after it: their number decides what
+# is read from disk, and ten events average noise as well as the spatial correlation's ten peaks do.
+_EVENTS, _FRAMES = 10, 6
+# Active from half of the highest event; quiet below a quarter of it.
+_ACTIVE, _QUIET = 0.5, 0.25
+# Baseline of a smoothed trace: cells that fire without pause are quiet for at least this share of frames.
+_BASELINE_PERCENTILE = 20
+# Distances from the centre, in gSig: the window and what the footprint is compared with; where movement is looked
+# for; the footprint's middle; and a ring that the light of a cell, even of one twice as wide, doesn't fill.
+_WINDOW, _CLOSE, _CORE, _RING = 4.0, 2.5, 0.8, (2.5, 3.0)
+# Images are smoothed by this share of gSig: below it there is only noise.
+_SMOOTHING = 0.45
+# Pixels a gSig that are read: more would only cost time.
+_SAMPLING = 3.0
+# Cosine of footprints above which two components can be one cell: neighbours reach 0.3.
+_OVERLAP = 0.4
+
+
+class Shape(NamedTuple):
+    """
+    Shape of footprints, in their main part (the brightest piece of what lies within the outline).
+
+    Attributes
+    ----------
+    width : ndarray of shape (K,), float64
+        Standard deviation along the short axis, in gSig, counted less the less round the part is: 0.8 to 1.5
+        for cells, below 0.5 for fibres and single pixels.
+    roundness : ndarray of shape (K,), float64
+        1 for a disc, 0.8 for an ellipse twice as long as wide, less for crescents and branches.
+    """
+
+    width: np.ndarray
+    roundness: np.ndarray
+
+
+class EventImage(NamedTuple):
+    """
+    What the movie shows around a component when it is active, against when it is quiet.
+
+    Attributes
+    ----------
+    locality : ndarray of shape (K,), float64
+        Share of the image's contrast, without smooth background and noise, that the footprint explains.
+    surround : ndarray of shape (K,), float64
+        Brightening 2.5 to 3 gSig away, as a share of that in the middle; can be negative, and is infinite if
+        there is none in the middle.
+    movement : ndarray of shape (K,), float64
+        How much a displacement of the image explains that the footprint doesn't, against the other way round:
+        0 for what appears, 1 for what moves.
+    """
+
+    locality: np.ndarray
+    surround: np.ndarray
+    movement: np.ndarray
+
+
+def shape(A: sparse.spmatrix, dims: tuple[int, int], gSig: tuple[float, float]) -> Shape:
+    """
+    Measure how wide and how round footprints are.
+
+    Parameters
+    ----------
+    A : sparse matrix of shape (d, K)
+        Footprints, pixels in Fortran order.
+    dims : tuple of int
+        Rows and columns.
+    gSig : tuple of float
+        Half width of a cell along rows and columns, px.
+
+    Returns
+    -------
+    Shape
+        0 and 0 for an empty footprint.
+
+    References
+    ----------
+    Zunic, Hirota & Rosin 2010, Pattern Recognition 43:47, section 3 (roundness from the first Hu moment).
+    """
+    A = sparse.csc_matrix(A)
+    width, roundness = np.zeros(A.shape[1]), np.zeros(A.shape[1])
+    sizes = np.asarray(gSig, dtype=np.float64)
+    margin = int(np.ceil(2 * _OUTLINE_SMOOTHING * sizes.max())) + 1
+    for k in range(A.shape[1]):
+        part = slice(A.indptr[k], A.indptr[k + 1])
+        values = np.asarray(A.data[part], dtype=np.float64)
+        if not values.size or not values.max() > 0:
+            continue
+        rows, cols = A.indices[part] % dims[0], A.indices[part] // dims[0]
+        image = np.zeros((np.ptp(rows) + 1 + 2 * margin, np.ptp(cols) + 1 + 2 * margin))
+        image[rows - rows.min() + margin, cols - cols.min() + margin] = values
+        width[k], roundness[k] = _shape_of(image, sizes)
+    return Shape(width, roundness)
+
+
+def _shape_of(image: np.ndarray, sizes: np.ndarray) -> tuple[float, float]:
+    """Width and roundness of one footprint, cut out with a margin."""
+    smooth = ndimage.gaussian_filter(image, _OUTLINE_SMOOTHING * sizes)
+    pieces, n_pieces = ndimage.label(smooth > _OUTLINE * smooth.max())
+    power = np.bincount(pieces.ravel(), (image**2).ravel(), n_pieces + 1)
+    main = pieces == 1 + np.argmax(power[1:])
+    at = np.argwhere(main)
+    # A pixel is a square with a variance of 1/12 along each side.
+    spread = ((at - at.mean(axis=0)) ** 2).sum() / len(at) + 1 / 6
+    round_ = min(len(at) / (2 * np.pi * spread), 1.0)
+    # The square of a Gaussian is narrower by the square root of two, and hangs less on what is cut off.
+    moments = np.cov((at / sizes).T, aweights=image[main] ** 2 + 1e-12 * image.max() ** 2, bias=True) if len(at) > 1 else 0
+    short = np.linalg.eigvalsh(np.atleast_2d(moments) + np.diag(1 / (12 * sizes**2)))[0]
+    return float(np.sqrt(2 * short) * round_), float(round_)
+
+
+def without_highest(traces: np.ndarray) -> np.ndarray:
+    """Replace the two highest frames of each trace by what lies beside them."""
+    traces = np.array(traces, dtype=np.float64)
+    frames = np.arange(traces.shape[1])
+    for trace in traces:
+        top = np.argsort(-np.nan_to_num(trace, nan=-np.inf), kind="stable")[:_LEFT_OUT]
+        rest = np.delete(frames, top)
+        if rest.size:
+            trace[top] = np.interp(frames[top], rest, trace[rest])
+    return traces
+
+
+def snr_rest(traces: np.ndarray, snr: np.ndarray, fr: float, decay_time: float) -> np.ndarray:
+    """
+    Tell how much of the SNR is left without the two highest frames.
+
+    A torn frame or a flash is one frame, and nothing is left without it. A transient lasts for several frames,
+    or, where the indicator is faster than the camera, there are several of them.
+
+    Parameters
+    ----------
+    traces : ndarray of shape (K, T)
+        Raw traces ``C + YrA``.
+    snr : ndarray of shape (K,)
+        SNR of the whole traces, from `transient_snr`.
+    fr : float
+        Frames a second, Hz.
+    decay_time : float
+        Length of a typical transient, s.
+
+    Returns
+    -------
+    ndarray of shape (K,), float64
+        Ratio of the two SNR; 1 where the SNR isn't positive.
+    """
+    snr = np.asarray(snr, dtype=np.float64)
+    left = transient_snr(without_highest(traces), fr, decay_time)
+    return np.divide(left, snr, out=np.ones(len(snr)), where=np.isfinite(snr) & (snr > 0))
+
+
+class _Contrast(NamedTuple):
+    """Frames of a component and their weights: active minus quiet, quiet before minus after, quiet alone."""
+
+    frames: np.ndarray
+    weights: np.ndarray
+
+
+def _contrast(trace: np.ndarray, fr: float, decay_time: float) -> _Contrast | None:
+    """Choose frames in which a component is active, and quiet ones beside them; None if there are none."""
+    T = len(trace)
+    smooth = ndimage.uniform_filter1d(trace, max(1, round(fr * decay_time / 2)))
+    base = np.percentile(smooth, _BASELINE_PERCENTILE)
+    rise = smooth.max() - base
+    if not rise > 0:
+        return None
+    edges = np.diff(np.concatenate([[0], (smooth >= base + _ACTIVE * rise).astype(np.int8), [0]]))
+    starts, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    heights = np.maximum.reduceat(np.append(smooth, -np.inf), np.stack([starts, stops], 1).ravel())[::2]
+    quiet = np.flatnonzero(smooth < base + _QUIET * rise)
+    weights = np.zeros((T, 3))
+    for event in np.argsort(-heights, kind="stable")[:_EVENTS]:
+        start, stop = starts[event], stops[event]
+        first, last = np.searchsorted(quiet, [start, stop])
+        sides = [side for side in (quiet[max(first - _FRAMES, 0) : first], quiet[last : last + _FRAMES]) if side.size]
+        if not sides:
+            continue
+        active = start + np.argsort(-smooth[start:stop], kind="stable")[:_FRAMES]
+        weights[active, 0] += 1 / len(active)
+        for side, sign in zip(sides, (1, -1)):
+            share = 1 / (len(sides) * len(side))
+            weights[side, 0] -= share
+            weights[side, 2] += share
+            if len(sides) == 2:
+                weights[side, 1] += sign / len(side)
+    total = weights[:, 2].sum()
+    if not total > 0:
+        return None
+    frames = np.flatnonzero(weights.any(axis=1))
+    return _Contrast(frames, weights[frames] / total)
+
+
+def event_images(
+    movie: np.ndarray,
+    A: sparse.spmatrix,
+    C: np.ndarray,
+    traces: np.ndarray,
+    *,
+    dims: tuple[int, int],
+    gSig: tuple[float, float],
+    fr: float,
+    decay_time: float,
+) -> EventImage:
+    """
+    Look at the movie around each component when it is active.
+
+    The mean of the frames at its highest events, less that of quiet frames before and after them, less what
+    other components do in these frames, is an image of what the component is: a cell is its footprint; haze
+    goes on far beyond; where tissue moves, it is the difference of the tissue here and a little further.
+    Only pixels around footprints and some frames of each component are read.
+
+    Parameters
+    ----------
+    movie : ndarray or memmap of shape (T, d1, d2) or (d, T)
+        Movie the components were found in.
+    A : sparse matrix of shape (d, K)
+        Footprints, pixels in Fortran order.
+    C, traces : ndarray of shape (K, T)
+        Denoised traces, and raw traces ``C + YrA``.
+    dims : tuple of int
+        Rows and columns.
+    gSig : tuple of float
+        Half width of a cell along rows and columns, px.
+    fr : float
+        Frames a second, Hz.
+    decay_time : float
+        Length of a typical transient, s.
+
+    Returns
+    -------
+    EventImage
+        NaN where a component has no event, no quiet frame or no footprint.
+    """
+    A = sparse.csc_matrix(A)
+    n_components = A.shape[1]
+    found = EventImage(*(np.full(n_components, np.nan) for _ in EventImage._fields))
+    steady = without_highest(np.nan_to_num(traces))
+    number = pixel_numbers(movie, dims)
+    Yr, _ = matching_pixels(movie, sparse.csc_matrix((A.shape[0], 0)))
+    windows, contrasts, used = [], [], []
+    for k in range(n_components):
+        contrast = _contrast(steady[k], fr, decay_time)
+        window = _Window.around(A, k, dims, gSig) if contrast is not None else None
+        if window is not None:
+            used.append(k)
+            windows.append(window)
+            contrasts.append(contrast)
+    images = weighted_images(
+        Yr,
+        [number[np.ix_(w.rows, w.cols)].ravel() for w in windows],
+        [c.frames for c in contrasts],
+        [c.weights for c in contrasts],
+    )
+    by_pixel = A.tocsr()
+    for k, window, contrast, image in zip(used, windows, contrasts, images):
+        footprints = by_pixel[(window.rows[:, None] + dims[0] * window.cols).ravel()]
+        near = np.unique(footprints.indices)
+        own = footprints[:, [k]].toarray().ravel().astype(np.float64)
+        others = near[near != k]
+        if others.size:
+            change = C[np.ix_(others, contrast.frames)].astype(np.float64) @ contrast.weights[:, :2]
+            image[:, :2] -= footprints[:, others] @ change
+        noise = (contrast.weights[:, :2] ** 2).sum(axis=0)
+        for measure, value in zip(found, window.measure(image, own, noise)):
+            measure[k] = value
+    return found
+
+
+class _Window(NamedTuple):
+    """Rows and columns of the image around a component, thinned out, and their places in gSig from its centre."""
+
+    rows: np.ndarray
+    cols: np.ndarray
+    y: np.ndarray
+    x: np.ndarray
+
+    @classmethod
+    def around(cls, A: sparse.csc_matrix, k: int, dims: tuple[int, int], gSig: tuple[float, float]) -> _Window | None:
+        """Place the window; None for an empty footprint."""
+        part = slice(A.indptr[k], A.indptr[k + 1])
+        power = np.asarray(A.data[part], dtype=np.float64) ** 2
+        if not power.sum() > 0:
+            return None
+        lines, places = [], []
+        for at, size, side in zip((A.indices[part] % dims[0], A.indices[part] // dims[0]), gSig, dims):
+            centre, step = (power @ at) / power.sum(), max(1, int(size / _SAMPLING))
+            first = int(np.ceil((centre - _WINDOW * size) / step)) * step
+            line = np.arange(first, centre + _WINDOW * size, step, dtype=int)
+            line = line[(line >= 0) & (line < side)]
+            lines.append(line)
+            places.append((line - centre) / size)
+        if min(map(len, lines)) < 2:
+            return None
+        return cls(*lines, *places)
+
+    def measure(self, image: np.ndarray, own: np.ndarray, noise: np.ndarray) -> tuple[float, float, float]:
+        """Locality, surround and movement from the images ``(n_pixels, 3)`` and the footprint."""
+        size = len(self.rows), len(self.cols)
+        y, x = (part.ravel() for part in np.meshgrid(self.y, self.x, indexing="ij"))
+        distance = np.hypot(y, x)
+        spacing = (0, _SMOOTHING / (self.y[1] - self.y[0]), _SMOOTHING / (self.x[1] - self.x[0]))
+        layers = ndimage.gaussian_filter(
+            np.vstack([image.T, own]).reshape(-1, *size), spacing, mode="nearest", truncate=3
+        )
+        event, still, quiet, cell = layers.reshape(len(layers), -1)
+        ring, middle = (distance >= _RING[0]) & (distance <= _RING[1]), distance < _CORE
+        core = event[middle].mean() if middle.any() else 0.0
+        surround = np.median(event[ring]) / core if core > 0 and ring.any() else np.inf
+        here = distance <= _WINDOW
+        smooth = np.stack([np.ones_like(y), y, x, y * y, x * x, x * y], 1)
+        basis, _ = np.linalg.qr(smooth[here])
+        explained, left = _explain(event[here], basis, cell[here])
+        # What two means of quiet frames differ by isn't explained either, and says nothing.
+        expected = _explain(still[here], basis, cell[here])[1]
+        expected *= noise[0] / noise[1] if noise[1] > 0 else 0.0
+        share = explained / (explained + max(left - expected, 0.0)) if explained > 0 else 0.0
+        close = distance <= _CLOSE
+        flow = np.stack([part.ravel() for part in np.gradient(quiet.reshape(size))], 1)[close]
+        target, ramp, footprint = event[close], smooth[close, :3], cell[close, None]
+        both = _residual(target, np.hstack([ramp, flow, footprint]))
+        moved = _residual(target, np.hstack([ramp, footprint])) - both
+        appeared = _residual(target, np.hstack([ramp, flow])) - both
+        movement = moved / (moved + appeared) if moved + appeared > 0 else 0.0
+        return share, surround, movement
+
+
+def _residual(image: np.ndarray, regressors: np.ndarray) -> float:
+    """Sum of squares that regressors leave."""
+    size = np.sqrt((regressors**2).sum(axis=0))
+    regressors = regressors / np.where(size > 0, size, 1)
+    left = image - regressors @ np.linalg.lstsq(regressors, image, rcond=1e-8)[0]
+    return float(left @ left)
+
+
+def _explain(image: np.ndarray, basis: np.ndarray, footprint: np.ndarray) -> tuple[float, float]:
+    """Power that a footprint explains beyond an orthonormal basis (0 if it is negative), and what is left."""
+    image, footprint = image - basis @ (basis.T @ image), footprint - basis @ (basis.T @ footprint)
+    norm = footprint @ footprint
+    slope = (footprint @ image) / norm if norm > 0 else 0.0
+    explained = max(slope, 0.0) ** 2 * norm
+    return float(explained), float(image @ image - slope**2 * norm)
+
+
+class Alike(NamedTuple):
+    """
+    Components whose footprints overlap.
+
+    Attributes
+    ----------
+    first, second : ndarray of int
+        The two of each pair.
+    likeness : ndarray of float64
+        Cosine of their footprints or correlation of their traces, whichever is higher: two components in one
+        place are one cell, even if they share out its transients.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    likeness: np.ndarray
+
+
+def alike(A: sparse.spmatrix, traces: np.ndarray, fr: float, decay_time: float) -> Alike:
+    """
+    Compare components that lie upon each other.
+
+    Parameters
+    ----------
+    A : sparse matrix of shape (d, K)
+        Footprints.
+    traces : ndarray of shape (K, T)
+        Raw traces ``C + YrA``.
+    fr : float
+        Frames a second, Hz.
+    decay_time : float
+        Length of a typical transient, s; traces are smoothed over half of it.
+
+    Returns
+    -------
+    Alike
+        All pairs whose footprints have a cosine above 0.4.
+    """
+    A = sparse.csc_matrix(A, dtype=np.float64)
+    norm = np.sqrt(np.asarray(A.multiply(A).sum(axis=0)).ravel())
+    unit = A @ sparse.diags(1 / np.where(norm > 0, norm, 1))
+    pairs = sparse.triu(unit.T @ unit, k=1).tocoo()
+    close = pairs.data > _OVERLAP
+    first, second, likeness = pairs.row[close], pairs.col[close], pairs.data[close].copy()
+    steps = max(1, round(fr * decay_time / 2))
+    for pair, both in enumerate(zip(first, second)):
+        smooth = ndimage.uniform_filter1d(np.asarray(traces[list(both)], dtype=np.float64), steps, axis=1)
+        smooth -= smooth.mean(axis=1, keepdims=True)
+        size = np.sqrt((smooth**2).sum(axis=1)).prod()
+        if size > 0:
+            likeness[pair] = max(likeness[pair], smooth[0] @ smooth[1] / size)
+    return Alike(first, second, likeness)
+
+
+def doubles(pairs: Alike, snr: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """
+    Tell how alike a component and a better one in its place are.
+
+    Parameters
+    ----------
+    pairs : Alike
+        From `alike`.
+    snr : ndarray of shape (K,)
+        SNR; of two components the one with the higher SNR is better, of equal ones the first.
+    among : ndarray of shape (K,), bool
+        Components that count: what was rejected is no reason to reject another.
+
+    Returns
+    -------
+    ndarray of shape (K,), float64
+        Highest likeness to a better component; 0 without one.
+    """
+    found = np.zeros(len(among))
+    for first, second, likeness in zip(*pairs):
+        if among[first] and among[second]:
+            worse = second if snr[first] >= snr[second] else first
+            found[worse] = max(found[worse], likeness)
+    return found
+
+
+def implausible(
+    measures: Mapping[str, np.ndarray], snr: np.ndarray, passed: np.ndarray, pairs: Alike, limits: Mapping[str, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Say of each component what it is if it is no cell.
+
+    Parameters
+    ----------
+    measures : mapping of str to ndarray of shape (K,)
+        ``width, roundness, snr_rest, locality, surround, movement``. NaN, what couldn't be measured, rejects
+        nothing.
+    snr : ndarray of shape (K,)
+        SNR, by which the better of two is told.
+    passed : ndarray of int
+        Components that the other criteria accept; only these can have doubles.
+    pairs : Alike
+        From `alike`.
+    limits : mapping of str to float
+        The keys of the parameters' group 'quality': 'shape' is below ``min_width`` or ``min_roundness``; 'few
+        frames' below ``min_snr_rest``; 'haze' has a surround above ``max_surround`` and a locality below
+        ``min_locality`` times the fourth power of the width, since the wider a footprint, the better it explains
+        what is wider still; 'movement' is above ``max_movement``; and 'double' above ``max_likeness``.
+
+    Returns
+    -------
+    reasons : ndarray of shape (K,), str
+        One of `REASONS`, the first that holds; empty for none.
+    likeness : ndarray of shape (K,), float64
+        From `doubles`.
+    """
+    width = np.asarray(measures["width"], dtype=np.float64)
+    held = (
+        (width < limits["min_width"]) | (measures["roundness"] < limits["min_roundness"]),
+        measures["snr_rest"] < limits["min_snr_rest"],
+        (measures["surround"] > limits["max_surround"]) & (measures["locality"] < limits["min_locality"] * width**4),
+        measures["movement"] > limits["max_movement"],
+    )
+    reasons = np.select(held, REASONS[: len(held)], "").astype("U10")
+    among = np.isin(np.arange(len(width)), passed) & (reasons == "")
+    likeness = doubles(pairs, snr, among)
+    reasons[likeness > limits["max_likeness"]] = REASONS[-1]
+    return reasons, likeness
