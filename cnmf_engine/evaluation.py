@@ -96,7 +96,10 @@ def spatial_correlation(
     frames = _own_frames(windows, A, T)
     usable = [k for k in range(len(C)) if frames[k].size and pixels[k].size >= _FEWEST_PIXELS]
     sums = weighted_images(
-        Yr, [pixels[k] for k in usable], [frames[k] for k in usable], [np.ones((len(frames[k]), 1)) for k in usable]
+        Yr,
+        [pixels[k] for k in usable],
+        [frames[k] for k in usable],
+        [np.ones((len(frames[k]), 1)) for k in usable],
     )
     found = np.zeros(len(C))
     for k, total in zip(usable, sums):

@@ -55,6 +55,8 @@ _WINDOW, _CLOSE, _CORE, _RING = 4.0, 2.5, 0.8, (2.5, 3.0)
 _SMOOTHING = 0.45
 # Pixels a gSig that are read: more would only cost time.
 _SAMPLING = 3.0
+# Components whose images are in memory at once.
+_TOGETHER = 256
 # Cosine of footprints above which two components can be one cell: neighbours reach 0.3.
 _OVERLAP = 0.4
 
@@ -146,9 +148,13 @@ def _shape_of(image: np.ndarray, sizes: np.ndarray) -> tuple[float, float]:
     spread = ((at - at.mean(axis=0)) ** 2).sum() / len(at) + 1 / 6
     round_ = min(len(at) / (2 * np.pi * spread), 1.0)
     # The square of a Gaussian is narrower by the square root of two, and hangs less on what is cut off.
-    moments = np.cov((at / sizes).T, aweights=image[main] ** 2 + 1e-12 * image.max() ** 2, bias=True) if len(at) > 1 else 0
-    short = np.linalg.eigvalsh(np.atleast_2d(moments) + np.diag(1 / (12 * sizes**2)))[0]
-    return float(np.sqrt(2 * short) * round_), float(round_)
+    weights = image[main] ** 2
+    weights /= weights.sum()
+    place = (at - weights @ at) / sizes
+    yy, xx = weights @ place**2 + 1 / (12 * sizes**2)
+    xy = weights @ place.prod(axis=1)
+    short = (yy + xx) / 2 - np.hypot((yy - xx) / 2, xy)
+    return float(np.sqrt(2 * max(short, 0.0)) * round_), float(round_)
 
 
 def without_highest(traces: np.ndarray) -> np.ndarray:
@@ -198,38 +204,41 @@ class _Contrast(NamedTuple):
     weights: np.ndarray
 
 
-def _contrast(trace: np.ndarray, fr: float, decay_time: float) -> _Contrast | None:
-    """Choose frames in which a component is active, and quiet ones beside them; None if there are none."""
-    T = len(trace)
-    smooth = ndimage.uniform_filter1d(trace, max(1, round(fr * decay_time / 2)))
-    base = np.percentile(smooth, _BASELINE_PERCENTILE)
+def _contrast(smooth: np.ndarray, base: float) -> _Contrast | None:
+    """Choose frames in which a smoothed trace is active, and quiet ones beside them; None if there are none."""
     rise = smooth.max() - base
     if not rise > 0:
         return None
-    edges = np.diff(np.concatenate([[0], (smooth >= base + _ACTIVE * rise).astype(np.int8), [0]]))
+    edges = np.diff((smooth >= base + _ACTIVE * rise).astype(np.int8), prepend=0, append=0)
     starts, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     heights = np.maximum.reduceat(np.append(smooth, -np.inf), np.stack([starts, stops], 1).ravel())[::2]
-    quiet = np.flatnonzero(smooth < base + _QUIET * rise)
-    weights = np.zeros((T, 3))
-    for event in np.argsort(-heights, kind="stable")[:_EVENTS]:
-        start, stop = starts[event], stops[event]
-        first, last = np.searchsorted(quiet, [start, stop])
-        sides = [side for side in (quiet[max(first - _FRAMES, 0) : first], quiet[last : last + _FRAMES]) if side.size]
-        if not sides:
-            continue
-        active = start + np.argsort(-smooth[start:stop], kind="stable")[:_FRAMES]
-        weights[active, 0] += 1 / len(active)
-        for side, sign in zip(sides, (1, -1)):
-            share = 1 / (len(sides) * len(side))
-            weights[side, 0] -= share
-            weights[side, 2] += share
-            if len(sides) == 2:
-                weights[side, 1] += sign / len(side)
-    total = weights[:, 2].sum()
-    if not total > 0:
+    highest = np.argsort(-heights, kind="stable")[:_EVENTS]
+    starts, stops = starts[highest, None], stops[highest, None]
+    active = np.full((len(highest), _FRAMES), -1)
+    for event, (start, stop) in enumerate(zip(starts[:, 0], stops[:, 0])):
+        top = np.argsort(-smooth[start:stop], kind="stable")[:_FRAMES]
+        active[event, : len(top)] = start + top
+    quiet, steps = np.flatnonzero(smooth < base + _QUIET * rise), np.arange(_FRAMES)
+    if not quiet.size:
+        return None
+    before, after = np.searchsorted(quiet, starts) - 1 - steps, np.searchsorted(quiet, stops) + steps
+    parts = ((active, active >= 0), (before, before >= 0), (after, after < len(quiet)))
+    used = parts[1][1].any(axis=1) | parts[2][1].any(axis=1)
+    both = (parts[1][1].any(axis=1) & parts[2][1].any(axis=1))[:, None]
+    weights = np.zeros((len(smooth), 3))
+    # Each event counts alike, and each of its sides.
+    for (at, there), where, images in zip(parts, (None, quiet, quiet), ((1, 0, 0), (-1, 1, 1), (-1, -1, 1))):
+        there = there & used[:, None]
+        share = there / np.maximum(there.sum(axis=1, keepdims=True), 1)
+        frames = at[there] if where is None else where[at[there]]
+        for image, sign in enumerate(images):
+            if sign:
+                part = share if where is None else share * both if image == 1 else share / (1 + both)
+                weights[:, image] += np.bincount(frames, sign * part[there], len(weights))
+    if not used.any():
         return None
     frames = np.flatnonzero(weights.any(axis=1))
-    return _Contrast(frames, weights[frames] / total)
+    return _Contrast(frames, weights[frames] / used.sum())
 
 
 def event_images(
@@ -274,42 +283,77 @@ def event_images(
         NaN where a component has no event, no quiet frame or no footprint.
     """
     A = sparse.csc_matrix(A)
-    n_components = A.shape[1]
-    found = EventImage(*(np.full(n_components, np.nan) for _ in EventImage._fields))
-    steady = without_highest(np.nan_to_num(traces))
+    C = np.asarray(C)
+    found = EventImage(*(np.full(A.shape[1], np.nan) for _ in EventImage._fields))
+    smooth = ndimage.uniform_filter1d(
+        without_highest(np.nan_to_num(traces)), max(1, round(fr * decay_time / 2)), axis=1
+    )
+    base = np.percentile(smooth, _BASELINE_PERCENTILE, axis=1) if len(smooth) else []
+    centres = _centres(A, dims)
+    usable = np.isfinite(centres).all(axis=1)
+    contrasts = {}
+    for k in np.flatnonzero(usable):
+        contrast = _contrast(smooth[k], base[k])
+        if contrast is not None:
+            contrasts[int(k)] = contrast
     number = pixel_numbers(movie, dims)
     Yr, _ = matching_pixels(movie, sparse.csc_matrix((A.shape[0], 0)))
-    windows, contrasts, used = [], [], []
-    for k in range(n_components):
-        contrast = _contrast(steady[k], fr, decay_time)
-        window = _Window.around(A, k, dims, gSig) if contrast is not None else None
-        if window is not None:
-            used.append(k)
-            windows.append(window)
-            contrasts.append(contrast)
-    images = weighted_images(
-        Yr,
-        [number[np.ix_(w.rows, w.cols)].ravel() for w in windows],
-        [c.frames for c in contrasts],
-        [c.weights for c in contrasts],
-    )
-    by_pixel = A.tocsr()
-    for k, window, contrast, image in zip(used, windows, contrasts, images):
-        footprints = by_pixel[(window.rows[:, None] + dims[0] * window.cols).ravel()]
-        near = np.unique(footprints.indices)
-        own = footprints[:, [k]].toarray().ravel().astype(np.float64)
-        others = near[near != k]
-        if others.size:
-            change = C[np.ix_(others, contrast.frames)].astype(np.float64) @ contrast.weights[:, :2]
-            image[:, :2] -= footprints[:, others] @ change
-        noise = (contrast.weights[:, :2] ** 2).sum(axis=0)
-        for measure, value in zip(found, window.measure(image, own, noise)):
-            measure[k] = value
+    grid, by_pixel = _Grid.of(gSig), A.tocsr()
+    some = list(contrasts)
+    for start in range(0, len(some), _TOGETHER):
+        chosen = np.array(some[start : start + _TOGETHER])
+        rows = np.clip(np.rint(centres[chosen, 0]).astype(int)[:, None] + grid.rows, 0, dims[0] - 1)
+        cols = np.clip(np.rint(centres[chosen, 1]).astype(int)[:, None] + grid.cols, 0, dims[1] - 1)
+        parts = [contrasts[k] for k in chosen]
+        pixels = [number[np.ix_(row, col)].ravel() for row, col in zip(rows, cols)]
+        images = np.stack(weighted_images(Yr, pixels, [p.frames for p in parts], [p.weights for p in parts]))
+        places = (rows[:, :, None] + dims[0] * cols[:, None]).reshape(len(chosen), -1)
+        own = _take_others_off(images, by_pixel, places, chosen, C, parts)
+        noise = np.array([(p.weights[:, :2] ** 2).sum(axis=0) for p in parts])
+        for measure, values in zip(found, grid.measure(images, own, noise)):
+            measure[chosen] = values
     return found
 
 
-class _Window(NamedTuple):
-    """Rows and columns of the image around a component, thinned out, and their places in gSig from its centre."""
+def _centres(A: sparse.csc_matrix, dims: tuple[int, int]) -> np.ndarray:
+    """Centres of the squared footprints, ``(K, 2)``, px; NaN for an empty one."""
+    power = A.multiply(A).T.tocsr()
+    pixels = np.arange(A.shape[0])
+    moments = power @ np.stack([pixels % dims[0], pixels // dims[0], np.ones(len(pixels))], 1)
+    with np.errstate(invalid="ignore"):
+        return np.where(moments[:, 2:] > 0, moments[:, :2] / moments[:, 2:], np.nan)
+
+
+def _take_others_off(
+    images: np.ndarray,
+    by_pixel: sparse.csr_matrix,
+    places: np.ndarray,
+    chosen: np.ndarray,
+    C: np.ndarray,
+    parts: list,
+) -> np.ndarray:
+    """Subtract what other components do in the frames of each one, in place; give its own footprint ``(n, p)``."""
+    footprints = by_pixel[places.ravel()].tocoo()
+    window, pixel = np.divmod(footprints.row, places.shape[1])
+    own = np.zeros(places.shape)
+    mine = footprints.col == chosen[window]
+    own[window[mine], pixel[mine]] = footprints.data[mine]
+    window, pixel, other, value = (v[~mine] for v in (window, pixel, footprints.col, footprints.data))
+    pairs, which = np.unique(window.astype(np.int64) * len(C) + other, return_inverse=True)
+    change = np.empty((len(pairs), 2))
+    for k, part in enumerate(parts):
+        here = slice(*np.searchsorted(pairs, [k * len(C), (k + 1) * len(C)]))
+        change[here] = (
+            C[np.ix_(pairs[here] - k * len(C), part.frames)].astype(np.float64) @ part.weights[:, :2]
+        )
+    for image in range(2):
+        amount = np.bincount(window * places.shape[1] + pixel, value * change[which, image], places.size)
+        images[:, :, image] -= amount.reshape(places.shape)
+    return own
+
+
+class _Grid(NamedTuple):
+    """Pixels around a component, thinned out where it is large: steps from its centre, and in gSig."""
 
     rows: np.ndarray
     cols: np.ndarray
@@ -317,70 +361,73 @@ class _Window(NamedTuple):
     x: np.ndarray
 
     @classmethod
-    def around(cls, A: sparse.csc_matrix, k: int, dims: tuple[int, int], gSig: tuple[float, float]) -> _Window | None:
-        """Place the window; None for an empty footprint."""
-        part = slice(A.indptr[k], A.indptr[k + 1])
-        power = np.asarray(A.data[part], dtype=np.float64) ** 2
-        if not power.sum() > 0:
-            return None
-        lines, places = [], []
-        for at, size, side in zip((A.indices[part] % dims[0], A.indices[part] // dims[0]), gSig, dims):
-            centre, step = (power @ at) / power.sum(), max(1, int(size / _SAMPLING))
-            first = int(np.ceil((centre - _WINDOW * size) / step)) * step
-            line = np.arange(first, centre + _WINDOW * size, step, dtype=int)
-            line = line[(line >= 0) & (line < side)]
-            lines.append(line)
-            places.append((line - centre) / size)
-        if min(map(len, lines)) < 2:
-            return None
-        return cls(*lines, *places)
+    def of(cls, gSig: tuple[float, float]) -> _Grid:
+        """The grid for cells of that size."""
+        steps = [max(1, int(size / _SAMPLING)) for size in gSig]
+        lines = [
+            step * np.arange(-(r := int(_WINDOW * size / step)), r + 1) for size, step in zip(gSig, steps)
+        ]
+        return cls(*lines, *(line / size for line, size in zip(lines, gSig)))
 
-    def measure(self, image: np.ndarray, own: np.ndarray, noise: np.ndarray) -> tuple[float, float, float]:
-        """Locality, surround and movement from the images ``(n_pixels, 3)`` and the footprint."""
-        size = len(self.rows), len(self.cols)
+    def measure(self, images: np.ndarray, own: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Locality, surround and movement from images ``(n, p, 3)``, footprints ``(n, p)`` and their noise."""
         y, x = (part.ravel() for part in np.meshgrid(self.y, self.x, indexing="ij"))
         distance = np.hypot(y, x)
-        spacing = (0, _SMOOTHING / (self.y[1] - self.y[0]), _SMOOTHING / (self.x[1] - self.x[0]))
-        layers = ndimage.gaussian_filter(
-            np.vstack([image.T, own]).reshape(-1, *size), spacing, mode="nearest", truncate=3
-        )
-        event, still, quiet, cell = layers.reshape(len(layers), -1)
-        ring, middle = (distance >= _RING[0]) & (distance <= _RING[1]), distance < _CORE
-        core = event[middle].mean() if middle.any() else 0.0
-        surround = np.median(event[ring]) / core if core > 0 and ring.any() else np.inf
+        spacing = (0, 0, _SMOOTHING / (self.y[1] - self.y[0]), _SMOOTHING / (self.x[1] - self.x[0]))
+        layers = np.concatenate([images, own[:, :, None]], axis=2).transpose(2, 0, 1)
+        layers = layers.reshape(4, len(own), len(self.y), len(self.x))
+        layers = ndimage.gaussian_filter(layers, spacing, mode="nearest", truncate=3)
+        flow = [part.reshape(own.shape) for part in np.gradient(layers[2], axis=(1, 2))]
+        event, still, _, cell = layers.reshape(4, *own.shape)
+        core = event[:, distance < _CORE].mean(axis=1)
+        ring = np.median(event[:, (distance >= _RING[0]) & (distance <= _RING[1])], axis=1)
+        surround = np.divide(ring, core, out=np.full(len(core), np.inf), where=core > 0)
         here = distance <= _WINDOW
         smooth = np.stack([np.ones_like(y), y, x, y * y, x * x, x * y], 1)
         basis, _ = np.linalg.qr(smooth[here])
-        explained, left = _explain(event[here], basis, cell[here])
+        event_, still_, cell_ = (_without(part[:, here], basis) for part in (event, still, cell))
+        explained, left = _explain(event_, cell_)
         # What two means of quiet frames differ by isn't explained either, and says nothing.
-        expected = _explain(still[here], basis, cell[here])[1]
-        expected *= noise[0] / noise[1] if noise[1] > 0 else 0.0
-        share = explained / (explained + max(left - expected, 0.0)) if explained > 0 else 0.0
+        noise = np.divide(noise[:, 0], noise[:, 1], out=np.zeros(len(noise)), where=noise[:, 1] > 0)
+        left = np.maximum(left - noise * _explain(still_, cell_)[1], 0)
+        there = (explained > 0) & (core > 0)
+        locality = np.divide(explained, explained + left, out=np.zeros(len(own)), where=there)
         close = distance <= _CLOSE
-        flow = np.stack([part.ravel() for part in np.gradient(quiet.reshape(size))], 1)[close]
-        target, ramp, footprint = event[close], smooth[close, :3], cell[close, None]
-        both = _residual(target, np.hstack([ramp, flow, footprint]))
-        moved = _residual(target, np.hstack([ramp, footprint])) - both
-        appeared = _residual(target, np.hstack([ramp, flow])) - both
-        movement = moved / (moved + appeared) if moved + appeared > 0 else 0.0
-        return share, surround, movement
+        basis, _ = np.linalg.qr(smooth[close, :3])
+        target, cell_, *flow = (_without(part[:, close], basis) for part in (event, cell, *flow))
+        both = _residual(target, [cell_, *flow])
+        moved, appeared = _residual(target, [cell_]) - both, _residual(target, flow) - both
+        total = moved + appeared
+        return locality, surround, np.divide(moved, total, out=np.zeros(len(own)), where=total > 0)
 
 
-def _residual(image: np.ndarray, regressors: np.ndarray) -> float:
-    """Sum of squares that regressors leave."""
-    size = np.sqrt((regressors**2).sum(axis=0))
-    regressors = regressors / np.where(size > 0, size, 1)
-    left = image - regressors @ np.linalg.lstsq(regressors, image, rcond=1e-8)[0]
-    return float(left @ left)
+def _without(images: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """Images ``(n, p)`` less their part in an orthonormal basis ``(p, q)``."""
+    return images - (images @ basis) @ basis.T
 
 
-def _explain(image: np.ndarray, basis: np.ndarray, footprint: np.ndarray) -> tuple[float, float]:
-    """Power that a footprint explains beyond an orthonormal basis (0 if it is negative), and what is left."""
-    image, footprint = image - basis @ (basis.T @ image), footprint - basis @ (basis.T @ footprint)
-    norm = footprint @ footprint
-    slope = (footprint @ image) / norm if norm > 0 else 0.0
-    explained = max(slope, 0.0) ** 2 * norm
-    return float(explained), float(image @ image - slope**2 * norm)
+def _explain(images: np.ndarray, footprints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Power of each image that its footprint explains (0 if it is negative), and power that it leaves."""
+    norm = (footprints**2).sum(axis=1)
+    along = np.divide(
+        (footprints * images).sum(axis=1), np.sqrt(norm), out=np.zeros(len(norm)), where=norm > 0
+    )
+    return np.maximum(along, 0) ** 2, (images**2).sum(axis=1) - along**2
+
+
+def _residual(images: np.ndarray, regressors: list[np.ndarray]) -> np.ndarray:
+    """Power of each image that its regressors leave."""
+    left, done = images, []
+    for part in regressors:
+        # Gram-Schmidt, image by image: a regressor that depends on the others explains nothing.
+        size = (part**2).sum(axis=1)
+        for other in done:
+            part = part - (part * other).sum(axis=1, keepdims=True) * other
+        rest = (part**2).sum(axis=1)
+        norm = np.where(rest > 1e-8 * size, np.sqrt(rest), np.inf)
+        done.append(part / norm[:, None])
+        left = left - (left * done[-1]).sum(axis=1, keepdims=True) * done[-1]
+    return (left**2).sum(axis=1)
 
 
 class Alike(NamedTuple):
@@ -464,7 +511,11 @@ def doubles(pairs: Alike, snr: np.ndarray, among: np.ndarray) -> np.ndarray:
 
 
 def implausible(
-    measures: Mapping[str, np.ndarray], snr: np.ndarray, passed: np.ndarray, pairs: Alike, limits: Mapping[str, float]
+    measures: Mapping[str, np.ndarray],
+    snr: np.ndarray,
+    passed: np.ndarray,
+    pairs: Alike,
+    limits: Mapping[str, float],
 ) -> tuple[np.ndarray, np.ndarray]:
     """
     Say of each component what it is if it is no cell.
@@ -497,7 +548,8 @@ def implausible(
     held = (
         (width < limits["min_width"]) | (measures["roundness"] < limits["min_roundness"]),
         measures["snr_rest"] < limits["min_snr_rest"],
-        (measures["surround"] > limits["max_surround"]) & (measures["locality"] < limits["min_locality"] * width**4),
+        (measures["surround"] > limits["max_surround"])
+        & (measures["locality"] < limits["min_locality"] * width**4),
         measures["movement"] > limits["max_movement"],
     )
     reasons = np.select(held, REASONS[: len(held)], "").astype("U10")

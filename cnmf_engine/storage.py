@@ -41,7 +41,14 @@ _NOT_SAVED = frozenset(
 # One number a component; CaImAn's fits without patches write them as text.
 _PER_COMPONENT = ("bl", "c1", "lam", "neurons_sn", "SNR_comp", "r_values", "cnn_preds", "ecc")
 _TEXTS = ("rejected_by",)
-_INDICES = ("idx_components", "idx_components_bad", "idx_components_implausible", "idx_kept", "accepted_list", "rejected_list")
+_INDICES = (
+    "idx_components",
+    "idx_components_bad",
+    "idx_components_implausible",
+    "idx_kept",
+    "accepted_list",
+    "rejected_list",
+)
 
 
 def save(cnm: CNMF, filename: str | os.PathLike, verify: bool = False) -> str:
