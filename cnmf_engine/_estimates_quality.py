@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,9 +21,9 @@ __all__ = [
     "check_classifier",
     "checks_plausibility",
     "eccentricity",
-    "judge",
     "measure",
     "measure_plausibility",
+    "plausibility_rule",
 ]
 
 log = logging.getLogger("caiman")
@@ -158,7 +158,7 @@ def apply_thresholds(estimates: Estimates, params: CNMFParams) -> None:
     accepted = np.sort(accepted)
     reasons = np.full(len(estimates.SNR_comp), "", dtype="U10")
     if checks_plausibility(params) and len(reasons):
-        reasons, estimates.likeness = judge(estimates, params, accepted)
+        reasons, estimates.likeness = plausibility_rule(estimates, params)(accepted)
     estimates.rejected_by = reasons
     estimates.idx_components = accepted[reasons[accepted] == ""]
     estimates.idx_components_implausible = accepted[reasons[accepted] != ""]
@@ -167,9 +167,11 @@ def apply_thresholds(estimates: Estimates, params: CNMFParams) -> None:
     _report(reasons[accepted])
 
 
-def judge(estimates: Estimates, params: CNMFParams, passed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def plausibility_rule(
+    estimates: Estimates, params: CNMFParams
+) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """
-    Say why components that pass the other criteria are no cells.
+    Prepare to say, for changing thresholds of SNR and r, which components are no cells.
 
     Parameters
     ----------
@@ -177,19 +179,18 @@ def judge(estimates: Estimates, params: CNMFParams, passed: np.ndarray) -> tuple
         With the measures of `measure_plausibility`.
     params : CNMFParams
         The groups 'data' and 'quality' are used.
-    passed : ndarray of int
-        Components that pass.
 
     Returns
     -------
-    (ndarray of shape (K,), str, ndarray of shape (K,), float64)
-        Reasons and likeness, see `cnmf_engine.plausibility.implausible`.
+    callable
+        Takes the components that pass; gives reasons ``(K,)`` and likeness ``(K,)``, see
+        `cnmf_engine.plausibility.implausible`.
     """
     from cnmf_engine.plausibility import MEASURES, alike, implausible
 
     measures = {name: getattr(estimates, name) for name in MEASURES}
     pairs = alike(estimates.A, estimates.raw_traces(), params.data["fr"], decay_time(params))
-    return implausible(measures, estimates.SNR_comp, passed, pairs, params.quality)
+    return lambda passed: implausible(measures, estimates.SNR_comp, passed, pairs, params.quality)
 
 
 def _report(reasons: np.ndarray) -> None:
@@ -199,11 +200,11 @@ def _report(reasons: np.ndarray) -> None:
     counts = {reason: int((reasons == reason).sum()) for reason in REASONS}
     if sum(counts.values()):
         log.info(
-            "%d of %d components that pass SNR or r rejected by other measures: %s (quality/reject_implausible = "
-            "False keeps them)",
+            "%d of %d components that pass SNR or r rejected by other measures: %s. "
+            "quality/reject_implausible = False keeps them",
             sum(counts.values()),
             len(reasons),
-            ", ".join(f"{count} by {reason}" for reason, count in counts.items() if count),
+            ", ".join(f"{count} as {reason}" for reason, count in counts.items() if count),
         )
 
 

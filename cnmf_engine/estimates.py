@@ -55,8 +55,8 @@ class Estimates(Results, Views):
         Quality of each component: signal-to-noise ratio of its transients, spatial correlation, elongation;
         no classifier, so ``cnn_preds`` is empty.
     width, roundness, snr_rest, locality, surround, movement, likeness
-        What tells cells from fibres, torn frames, haze, movement and doubles, see `cnmf_engine.plausibility`; None
-        where it wasn't asked for.
+        What tells cells from fibres, torn frames, haze, movement and doubles, see `cnmf_engine.plausibility`;
+        None where it wasn't asked for.
     rejected_by : ndarray of shape (K,), str, or None
         Which of these speaks against a component, one of `cnmf_engine.plausibility.REASONS`; empty for none.
     idx_components, idx_components_bad : ndarray of int or None
@@ -180,10 +180,11 @@ class Estimates(Results, Views):
         Measure every component against the movie and decide which to accept.
 
         Accepted is what has a transient SNR above ``min_SNR`` or a spatial correlation of at least
-        ``rval_thr``, unless one of them is at or below its lowest limit: CaImAn's decision. Of these, what is a
-        fibre, a torn frame, haze, movement or a double is rejected and listed in ``idx_components_implausible``,
-        with the reason in ``rejected_by``; ``quality/reject_implausible`` = False keeps it. Sets ``SNR_comp``,
-        ``r_values``, ``idx_components`` and ``idx_components_bad``, and the other measures.
+        ``rval_thr``, unless one of them is at or below its lowest limit: CaImAn's decision. Of these, a
+        fibre, a torn frame, haze, movement or a double is rejected and listed in
+        ``idx_components_implausible``, with the reason in ``rejected_by``; ``quality/reject_implausible`` =
+        False keeps it. Sets ``SNR_comp``, ``r_values``, ``idx_components`` and ``idx_components_bad``, and
+        the other measures.
 
         Parameters
         ----------

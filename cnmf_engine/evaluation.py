@@ -222,8 +222,8 @@ def weighted_images(
     """
     Add up frames at some pixels, for each component.
 
-    Only these pixels and frames are read where time series lie together; where frames do, the movie is read once
-    from start to end in blocks.
+    Only these pixels and frames are read where time series lie together; where frames do, the movie is read
+    once from start to end in blocks.
 
     Parameters
     ----------

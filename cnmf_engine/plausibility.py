@@ -1,9 +1,9 @@
 """
 What tells a cell from fibres, torn frames, haze, moving tissue and doubles, which SNR and correlation can't.
 
-A cell's light comes from one compact place about as wide as gSig says, in many frames, from there and not from
-its surroundings, and from one component. Each measure asks one of these. Everything that isn't about length or
-time is a ratio, so that no unit and no brightness enters.
+A cell's light comes from one compact place about as wide as gSig says, in many frames, from there and not
+from its surroundings, and is one component's. Each measure asks for one of these. Lengths are in gSig, times
+in those of a transient, and all else is a ratio, so that neither unit nor brightness enters.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ REASONS = ("shape", "few frames", "haze", "movement", "double")
 _OUTLINE, _OUTLINE_SMOOTHING = 0.35, 0.35
 # Highest frames left out: a fault of the camera or cable is one frame, two can hit one component.
 _LEFT_OUT = 2
-# Highest events that are averaged, and frames taken of each, before it and after it: their number decides what
-# is read from disk, and ten events average noise as well as the spatial correlation's ten peaks do.
+# Highest events that are averaged, as many as the spatial correlation has peaks; and frames taken of each,
+# before it and after it. Their product decides what is read from disk.
 _EVENTS, _FRAMES = 10, 6
 # Active from half of the highest event; quiet below a quarter of it.
 _ACTIVE, _QUIET = 0.5, 0.25
 # Baseline of a smoothed trace: cells that fire without pause are quiet for at least this share of frames.
 _BASELINE_PERCENTILE = 20
-# Distances from the centre, in gSig: the window and what the footprint is compared with; where movement is looked
-# for; the footprint's middle; and a ring that the light of a cell, even of one twice as wide, doesn't fill.
+# Distances from the centre, in gSig: the window and what the footprint is compared with; where movement is
+# looked for; the footprint's middle; and a ring that a cell half as wide again leaves dark.
 _WINDOW, _CLOSE, _CORE, _RING = 4.0, 2.5, 0.8, (2.5, 3.0)
 # Images are smoothed by this share of gSig: below it there is only noise.
 _SMOOTHING = 0.45
@@ -131,8 +131,13 @@ def shape(A: sparse.spmatrix, dims: tuple[int, int], gSig: tuple[float, float]) 
         if not values.size or not values.max() > 0:
             continue
         rows, cols = A.indices[part] % dims[0], A.indices[part] // dims[0]
-        image = np.zeros((np.ptp(rows) + 1 + 2 * margin, np.ptp(cols) + 1 + 2 * margin))
-        image[rows - rows.min() + margin, cols - cols.min() + margin] = values
+        first = [max(at.min() - margin, 0) for at in (rows, cols)]
+        last = [min(at.max() + margin + 1, side) for at, side in zip((rows, cols), dims)]
+        image = np.zeros(np.subtract(last, first))
+        image[rows - first[0], cols - first[1]] = values
+        # What the edge of the image cuts off is taken to mirror what it leaves.
+        cut = [(n * (a == 0), n * (b == side)) for n, a, b, side in zip(image.shape, first, last, dims)]
+        image = np.pad(image, cut, mode="symmetric")
         width[k], roundness[k] = _shape_of(image, sizes)
     return Shape(width, roundness)
 
@@ -173,8 +178,8 @@ def snr_rest(traces: np.ndarray, snr: np.ndarray, fr: float, decay_time: float) 
     """
     Tell how much of the SNR is left without the two highest frames.
 
-    A torn frame or a flash is one frame, and nothing is left without it. A transient lasts for several frames,
-    or, where the indicator is faster than the camera, there are several of them.
+    A torn frame or a flash is one frame, and nothing is left without it. A transient lasts for several
+    frames, or, where the indicator is faster than the camera, there are several of them.
 
     Parameters
     ----------
@@ -205,7 +210,7 @@ class _Contrast(NamedTuple):
 
 
 def _contrast(smooth: np.ndarray, base: float) -> _Contrast | None:
-    """Choose frames in which a smoothed trace is active, and quiet ones beside them; None if there are none."""
+    """Choose frames in which a smoothed trace is active, and quiet ones beside them; None without any."""
     rise = smooth.max() - base
     if not rise > 0:
         return None
@@ -332,7 +337,7 @@ def _take_others_off(
     C: np.ndarray,
     parts: list,
 ) -> np.ndarray:
-    """Subtract what other components do in the frames of each one, in place; give its own footprint ``(n, p)``."""
+    """Subtract what others do in the frames of each component, in place; give footprints ``(n, p)``."""
     footprints = by_pixel[places.ravel()].tocoo()
     window, pixel = np.divmod(footprints.row, places.shape[1])
     own = np.zeros(places.shape)
@@ -362,7 +367,7 @@ class _Grid(NamedTuple):
 
     @classmethod
     def of(cls, gSig: tuple[float, float]) -> _Grid:
-        """The grid for cells of that size."""
+        """Make the grid for cells of that size."""
         steps = [max(1, int(size / _SAMPLING)) for size in gSig]
         lines = [
             step * np.arange(-(r := int(_WINDOW * size / step)), r + 1) for size, step in zip(gSig, steps)
@@ -370,7 +375,7 @@ class _Grid(NamedTuple):
         return cls(*lines, *(line / size for line, size in zip(lines, gSig)))
 
     def measure(self, images: np.ndarray, own: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Locality, surround and movement from images ``(n, p, 3)``, footprints ``(n, p)`` and their noise."""
+        """Locality, surround and movement from images ``(n, p, 3)``, footprints ``(n, p)`` and noise."""
         y, x = (part.ravel() for part in np.meshgrid(self.y, self.x, indexing="ij"))
         distance = np.hypot(y, x)
         spacing = (0, 0, _SMOOTHING / (self.y[1] - self.y[0]), _SMOOTHING / (self.x[1] - self.x[0]))
@@ -534,8 +539,8 @@ def implausible(
     limits : mapping of str to float
         The keys of the parameters' group 'quality': 'shape' is below ``min_width`` or ``min_roundness``; 'few
         frames' below ``min_snr_rest``; 'haze' has a surround above ``max_surround`` and a locality below
-        ``min_locality`` times the fourth power of the width, since the wider a footprint, the better it explains
-        what is wider still; 'movement' is above ``max_movement``; and 'double' above ``max_likeness``.
+        ``min_locality`` times the fourth power of the width, since the wider a footprint, the better it
+        explains what is wider still; 'movement' is above ``max_movement``; 'double' above ``max_likeness``.
 
     Returns
     -------
