@@ -88,7 +88,7 @@ class EventImage(NamedTuple):
         Share of the image's contrast, without smooth background and noise, that the footprint explains.
     surround : ndarray of shape (K,), float64
         Brightening 2.5 to 3 gSig away, as a share of that in the middle; can be negative, and is infinite if
-        there is none in the middle.
+        there is none in the middle (background can fall by more than the cell rises).
     movement : ndarray of shape (K,), float64
         How much a displacement of the image explains that the footprint doesn't, against the other way round:
         0 for what appears, 1 for what moves.
@@ -131,13 +131,9 @@ def shape(A: sparse.spmatrix, dims: tuple[int, int], gSig: tuple[float, float]) 
         if not values.size or not values.max() > 0:
             continue
         rows, cols = A.indices[part] % dims[0], A.indices[part] // dims[0]
-        first = [max(at.min() - margin, 0) for at in (rows, cols)]
-        last = [min(at.max() + margin + 1, side) for at, side in zip((rows, cols), dims)]
-        image = np.zeros(np.subtract(last, first))
-        image[rows - first[0], cols - first[1]] = values
-        # What the edge of the image cuts off is taken to mirror what it leaves.
-        cut = [(n * (a == 0), n * (b == side)) for n, a, b, side in zip(image.shape, first, last, dims)]
-        image = np.pad(image, cut, mode="symmetric")
+        # No mirroring at the image's edge: what registration leaves there would look twice as wide.
+        image = np.zeros((np.ptp(rows) + 1 + 2 * margin, np.ptp(cols) + 1 + 2 * margin))
+        image[rows - rows.min() + margin, cols - cols.min() + margin] = values
         width[k], roundness[k] = _shape_of(image, sizes)
     return Shape(width, roundness)
 
@@ -395,8 +391,8 @@ class _Grid(NamedTuple):
         # What two means of quiet frames differ by isn't explained either, and says nothing.
         noise = np.divide(noise[:, 0], noise[:, 1], out=np.zeros(len(noise)), where=noise[:, 1] > 0)
         left = np.maximum(left - noise * _explain(still_, cell_)[1], 0)
-        there = (explained > 0) & (core > 0)
-        locality = np.divide(explained, explained + left, out=np.zeros(len(own)), where=there)
+        # The middle needn't be brighter than before: the background may have fallen by more than the cell rose.
+        locality = np.divide(explained, explained + left, out=np.zeros(len(own)), where=explained > 0)
         close = distance <= _CLOSE
         basis, _ = np.linalg.qr(smooth[close, :3])
         target, cell_, *flow = (_without(part[:, close], basis) for part in (event, cell, *flow))
@@ -538,9 +534,10 @@ def implausible(
         From `alike`.
     limits : mapping of str to float
         The keys of the parameters' group 'quality': 'shape' is below ``min_width`` or ``min_roundness``; 'few
-        frames' below ``min_snr_rest``; 'haze' has a surround above ``max_surround`` and a locality below
-        ``min_locality`` times the fourth power of the width, since the wider a footprint, the better it
-        explains what is wider still; 'movement' is above ``max_movement``; 'double' above ``max_likeness``.
+        frames' below ``min_snr_rest``, unless what is left of the SNR exceeds ``min_SNR``; 'haze' has a
+        surround above ``max_surround`` and a locality below ``min_locality`` times the fourth power of the
+        width, since the wider a footprint, the better it explains what is wider still; 'movement' is above
+        ``max_movement``; 'double' above ``max_likeness``.
 
     Returns
     -------
@@ -549,10 +546,10 @@ def implausible(
     likeness : ndarray of shape (K,), float64
         From `doubles`.
     """
-    width = np.asarray(measures["width"], dtype=np.float64)
+    width, rest = (np.asarray(measures[name], dtype=np.float64) for name in ("width", "snr_rest"))
     held = (
         (width < limits["min_width"]) | (measures["roundness"] < limits["min_roundness"]),
-        measures["snr_rest"] < limits["min_snr_rest"],
+        (rest < limits["min_snr_rest"]) & ~(rest * snr > limits["min_SNR"]),
         (measures["surround"] > limits["max_surround"])
         & (measures["locality"] < limits["min_locality"] * width**4),
         measures["movement"] > limits["max_movement"],

@@ -271,7 +271,8 @@ def _compare(saved: CNMF, loaded: CNMF) -> None:
             part.toarray() if sparse.issparse(part) else part
             for part in (getattr(saved.estimates, name, None), getattr(loaded.estimates, name, None))
         )
-        if (one is None) == (two is None) and (one is None or np.array_equal(one, two, equal_nan=True)):
+        has_nan = one is not None and np.asarray(one).dtype.kind == "f"
+        if (one is None) == (two is None) and (one is None or np.array_equal(one, two, equal_nan=has_nan)):
             continue
         fix = "save it in another folder, and check that the disk isn't full"
         raise InputError(explain(f"estimates.{name} to be the same when read back", "a difference", fix))

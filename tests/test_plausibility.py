@@ -11,7 +11,16 @@ from synthetic import blob, flat_footprints
 
 from cnmf_engine.estimates import Estimates
 from cnmf_engine.params import CNMFParams
-from cnmf_engine.plausibility import MEASURES, REASONS, alike, doubles, event_images, shape, snr_rest
+from cnmf_engine.plausibility import (
+    MEASURES,
+    REASONS,
+    alike,
+    doubles,
+    event_images,
+    implausible,
+    shape,
+    snr_rest,
+)
 from cnmf_engine.transients import transient_snr
 
 DIMS, T, FR, DECAY, G = (60, 70), 600, 10.0, 0.4, 3.0
@@ -50,7 +59,7 @@ def test_a_disc_passes_at_any_size(g):
 def test_cells_of_other_sizes_and_shapes_pass():
     rows, cols = np.indices(DIMS)
     oval = np.exp(-((rows - 30) ** 2) / (2 * 2.4**2) - (cols - 35) ** 2 / (2 * 4.2**2))
-    half = blob(DIMS, (0, 35), G)  # cut off by the edge of the image
+    half = blob(DIMS, (2, 35), G)  # a third is cut off by the edge of the image
     noisy = np.maximum(blob(DIMS, (30, 35), G) + np.random.default_rng(0).normal(0, 0.15, DIMS), 0)
     noisy[blob(DIMS, (30, 35), 2 * G) == 0] = 0
     for image in (blob(DIMS, (30, 35), 0.75 * G), blob(DIMS, (30, 35), 1.8 * G), oval, half, noisy):
@@ -94,6 +103,15 @@ def test_one_frame_is_no_evidence_but_three_are():
     assert snr_rest(np.ones((1, T)), np.zeros(1), FR, DECAY).tolist() == [1.0]
 
 
+def test_a_torn_frame_in_a_cell_s_trace_does_not_reject_it():
+    measures = {name: np.array([1.0, 1.0]) for name in ("width", "roundness", "locality")}
+    measures |= {"snr_rest": np.array([0.1, 0.1]), "surround": np.zeros(2), "movement": np.zeros(2)}
+    pairs = alike(sparse.csc_matrix((4, 2)), np.zeros((2, T)), FR, DECAY)
+    limits = CNMFParams(params_dict={"min_SNR": 3}).quality
+    reasons, _ = implausible(measures, np.array([60.0, 20.0]), np.arange(2), pairs, limits)
+    assert reasons.tolist() == ["", "few frames"]
+
+
 def scene(kind: str, seed: int = 0):
     """Movie, footprint and trace of one cell, of haze, or of tissue that moves at the events."""
     rng = np.random.default_rng(seed)
@@ -114,7 +132,7 @@ def scene(kind: str, seed: int = 0):
     else:
         movie = movie + trace[:, None, None] * (blob(DIMS, (30, 35), 4 * G) if kind == "haze" else footprint)
         if kind == "haze":
-            footprint = blob(DIMS, (30, 35), 1.5 * G)
+            footprint = blob(DIMS, (30, 35), 1.7 * G)
     movie = (movie + rng.normal(0, 3, movie.shape)).astype(np.float32)
     return movie, footprint, trace.astype(np.float32)
 
