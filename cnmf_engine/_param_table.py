@@ -236,7 +236,7 @@ _QUALITY = (
     Row("quality", "rval_lowest", "float", -1, "evaluation", "Components with a lower spatial correlation are rejected whatever else.", "", "[-1, 1]", (-1, 1, 0.01)),
     Row("quality", "rval_thr", "float", 0.8, "evaluation", "A component with a higher correlation of footprint and movie is accepted.", "", "[-1, 1]", (0, 1, 0.01)),
     Row("quality", "max_likeness", "float", 0.75, "evaluation", "Greatest likeness of an accepted component to a better one in its place; above it is a double.", "", "[0, 1]", (0, 1, 0.01)),
-    Row("quality", "max_movement", "float", 0.5, "evaluation", "Greatest share of movement in what is seen at the events of an accepted component.", "", "[0, 1]", (0, 1, 0.01)),
+    Row("quality", "max_movement", "float", 0.7, "evaluation", "Greatest share of movement in what is seen at the events of an accepted component.", "", "[0, 1]", (0, 1, 0.01)),
     Row("quality", "max_surround", "float", 0.55, "evaluation", "Brightening around an accepted component, as a share of its own, above which it must explain what is seen.", "", _NOT_NEGATIVE, (0, 2, 0.01)),
     Row("quality", "min_locality", "float", 0.2, "evaluation", "Share of what is seen at the events that an accepted component as wide as gSig must explain if its surroundings brighten too.", "", "[0, 1]", (0, 1, 0.01)),
     Row("quality", "min_roundness", "float", 0.6, "evaluation", "Least roundness of an accepted footprint; 1 is a disc.", "", "[0, 1]", (0, 1, 0.01)),

@@ -391,7 +391,7 @@ class _Grid(NamedTuple):
         # What two means of quiet frames differ by isn't explained either, and says nothing.
         noise = np.divide(noise[:, 0], noise[:, 1], out=np.zeros(len(noise)), where=noise[:, 1] > 0)
         left = np.maximum(left - noise * _explain(still_, cell_)[1], 0)
-        # The middle needn't be brighter than before: the background may have fallen by more than the cell rose.
+        # The middle may be darker than before: the background can fall by more than the cell rises.
         locality = np.divide(explained, explained + left, out=np.zeros(len(own)), where=explained > 0)
         close = distance <= _CLOSE
         basis, _ = np.linalg.qr(smooth[close, :3])

@@ -285,3 +285,22 @@ def test_degenerate_components_are_no_accident():
     assert nothing.locality.shape == (0,)
     pairs = alike(A[:, :0], C[:0], FR, DECAY)
     assert doubles(pairs, np.zeros(0), np.zeros(0, bool)).shape == (0,)
+
+
+def test_caiman_s_own_cells_are_hardly_touched():
+    """CaImAn's fit of the still reference movie: it accepts 17 of 18, all of them true cells."""
+    h5py, tifffile = pytest.importorskip("h5py"), pytest.importorskip("tifffile")
+    from pathlib import Path
+
+    golden = Path(__file__).parent / "golden"
+    with h5py.File(golden / "still_caiman.hdf5") as file:
+        group = file["estimates"]
+        parts = tuple(group["A"][name][()] for name in ("data", "indices", "indptr"))
+        A = sparse.csc_matrix(parts, shape=tuple(group["A"]["shape"][()]))
+        est = Estimates(A=A, C=group["C"][()], dims=(96, 96))
+        est.YrA = group["YrA"][()]
+    params = CNMFParams(
+        params_dict={"fr": 10, "decay_time": 0.4, "gSig": (3, 3), "min_SNR": 3, "rval_thr": 0.85}
+    )
+    est.evaluate_components(tifffile.imread(golden / "still.tif").astype(np.float32), params)
+    assert len(est.idx_components_implausible) <= 1 and len(est.idx_components) >= 16

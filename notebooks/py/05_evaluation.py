@@ -116,7 +116,7 @@ print(f"total {accepted + rejected}, accepted {accepted}, rejected {rejected}")
 # | shape | how wide (in `gSig`) and round is it? | `width` from 0.5, `roundness` from 0.6 |
 # | few frames | how much SNR do its two highest frames leave? | `snr_rest` from 0.5 |
 # | haze | do its surroundings brighten as it does? | low `surround`, high `locality` |
-# | movement | does tissue shift, or light up? | `movement` to 0.5 |
+# | movement | does tissue shift, or light up? | `movement` to 0.7 |
 # | double | is a better one in its place? | `likeness` to 0.75 |
 #
 # What SNR and r decide stays as it is; what is rejected on top is listed in
