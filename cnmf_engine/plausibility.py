@@ -39,6 +39,9 @@ REASONS = ("shape", "few frames", "haze", "movement", "double")
 
 # Footprints: outline at this share of the maximum, after smoothing by this share of gSig that closes holes.
 _OUTLINE, _OUTLINE_SMOOTHING = 0.35, 0.35
+# A footprint as bright as this share of its maximum at the edge of the image is cut through by it. It counts
+# as this much narrower than with its mirror image: registration leaves narrow bright spots at the edge.
+_CUT_THROUGH, _CUT_WIDTH = 0.8, 0.7
 # Highest frames left out: a fault of the camera or cable is one frame, two can hit one component.
 _LEFT_OUT = 2
 # Highest events that are averaged, as many as the spatial correlation has peaks; and frames taken of each,
@@ -131,10 +134,19 @@ def shape(A: sparse.spmatrix, dims: tuple[int, int], gSig: tuple[float, float]) 
         if not values.size or not values.max() > 0:
             continue
         rows, cols = A.indices[part] % dims[0], A.indices[part] // dims[0]
-        # No mirroring at the image's edge: what registration leaves there would look twice as wide.
-        image = np.zeros((np.ptp(rows) + 1 + 2 * margin, np.ptp(cols) + 1 + 2 * margin))
-        image[rows - rows.min() + margin, cols - cols.min() + margin] = values
+        image = np.zeros((np.ptp(rows) + 1, np.ptp(cols) + 1))
+        image[rows - rows.min(), cols - cols.min()] = values
+        seen = image.size
+        for at, side in zip((rows, cols), dims):
+            # Of a cell that the edge of the image cuts through, the other half is taken to mirror this one.
+            for edge, pad in ((0, (len(image), 0)), (side - 1, (0, len(image)))):
+                if values[at == edge].max(initial=0) > _CUT_THROUGH * values.max():
+                    image = np.pad(image, (pad, (0, 0)), mode="symmetric")
+            image = image.T
+        cut = image.size > seen
+        image = np.pad(image, margin)
         width[k], roundness[k] = _shape_of(image, sizes)
+        width[k] *= _CUT_WIDTH if cut else 1.0
     return Shape(width, roundness)
 
 

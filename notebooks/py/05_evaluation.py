@@ -291,7 +291,7 @@ exercises.count_above(my_count, estimates.SNR_comp, 5)
 # ### Exercise 5.2 (open): beat the lesson
 #
 # Now everything together. The board starts with the score of the values that the lessons chose, by SNR and r
-# alone (with the other measures nothing would be left to win on the demo movie). Each
+# alone. Each
 # attempt takes the corrected movie through seeds, fit and evaluation anew, with your values in place of
 # ours, and adds a line. Nothing that was saved is touched. Can you get a higher F1? On the demo movie there
 # is little left to win: no cell is missed, and few components are invented. On the hard demo, `movie =
