@@ -136,17 +136,17 @@ def shape(A: sparse.spmatrix, dims: tuple[int, int], gSig: tuple[float, float]) 
         rows, cols = A.indices[part] % dims[0], A.indices[part] // dims[0]
         image = np.zeros((np.ptp(rows) + 1, np.ptp(cols) + 1))
         image[rows - rows.min(), cols - cols.min()] = values
-        seen = image.size
+        seen = image
         for at, side in zip((rows, cols), dims):
             # Of a cell that the edge of the image cuts through, the other half is taken to mirror this one.
             for edge, pad in ((0, (len(image), 0)), (side - 1, (0, len(image)))):
                 if values[at == edge].max(initial=0) > _CUT_THROUGH * values.max():
                     image = np.pad(image, (pad, (0, 0)), mode="symmetric")
             image = image.T
-        cut = image.size > seen
-        image = np.pad(image, margin)
-        width[k], roundness[k] = _shape_of(image, sizes)
-        width[k] *= _CUT_WIDTH if cut else 1.0
+        width[k], roundness[k] = _shape_of(np.pad(seen, margin), sizes)
+        if image.size > seen.size:
+            wide, round_ = _shape_of(np.pad(image, margin), sizes)
+            width[k], roundness[k] = max(width[k], _CUT_WIDTH * wide), max(roundness[k], round_)
     return Shape(width, roundness)
 
 
