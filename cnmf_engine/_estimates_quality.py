@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from cnmf_engine.estimates import Estimates
     from cnmf_engine.params import CNMFParams
 
-__all__ = ["apply_thresholds", "check_classifier", "eccentricity", "measure"]
+__all__ = [
+    "apply_thresholds",
+    "check_classifier",
+    "checks_plausibility",
+    "eccentricity",
+    "measure",
+    "measure_plausibility",
+    "plausibility_rule",
+]
 
 log = logging.getLogger("caiman")
 
@@ -80,6 +88,50 @@ def measure(estimates: Estimates, imgs: np.ndarray, params: CNMFParams) -> None:
     estimates.ecc = None
     if params.quality["use_ecc"]:
         estimates.ecc = eccentricity(A, estimates.image_size(params))
+    if checks_plausibility(params):
+        measure_plausibility(estimates, imgs, params)
+
+
+def checks_plausibility(params: CNMFParams) -> bool:
+    """Tell whether the measures that CaImAn doesn't have are asked for."""
+    return bool(params.quality.get("reject_implausible", False))
+
+
+def measure_plausibility(estimates: Estimates, imgs: np.ndarray, params: CNMFParams) -> None:
+    """
+    Set what tells cells from fibres, torn frames, haze and movement.
+
+    Parameters
+    ----------
+    estimates : Estimates
+        Components with ``SNR_comp``; changed in place.
+    imgs : ndarray or memmap of shape (T, d1, d2) or (d, T)
+        The movie they were found in.
+    params : CNMFParams
+        Frame rate, decay time and cell size are used.
+    """
+    from cnmf_engine import plausibility
+
+    A, C, traces = sparse.csc_matrix(estimates.A), np.asarray(estimates.C), estimates.raw_traces()
+    movie = check_movie(imgs, A.shape[0], C.shape[1])
+    times = {"fr": params.data["fr"], "decay_time": decay_time(params)}
+    size = {"dims": estimates.image_size(params), "gSig": cell_size(params)}
+    found = plausibility.shape(A, **size)._asdict()
+    found["snr_rest"] = plausibility.snr_rest(traces, estimates.SNR_comp, **times)
+    found |= plausibility.event_images(movie, A, C, traces, **size, **times)._asdict()
+    for name, values in found.items():
+        setattr(estimates, name, values)
+
+
+def decay_time(params: CNMFParams) -> float:
+    """Length of a transient, s: the measured one, if it was."""
+    return params.temporal.get("measured_decay") or params.data["decay_time"]
+
+
+def cell_size(params: CNMFParams) -> tuple[float, float]:
+    """Half width of a cell along rows and columns, px."""
+    rows, columns = np.broadcast_to(params.init["gSig"], 2)
+    return float(rows), float(columns)
 
 
 def apply_thresholds(estimates: Estimates, params: CNMFParams) -> None:
@@ -103,9 +155,57 @@ def apply_thresholds(estimates: Estimates, params: CNMFParams) -> None:
         if estimates.ecc is None:
             estimates.ecc = eccentricity(sparse.csc_matrix(estimates.A), estimates.image_size(params))
         accepted = accepted[estimates.ecc[accepted] < quality["max_ecc"]]
-    estimates.idx_components = np.sort(accepted)
-    estimates.idx_components_bad = np.setdiff1d(np.arange(len(estimates.SNR_comp)), accepted)
+    accepted = np.sort(accepted)
+    reasons = np.full(len(estimates.SNR_comp), "", dtype="U10")
+    if checks_plausibility(params) and len(reasons):
+        reasons, estimates.likeness = plausibility_rule(estimates, params)(accepted)
+    estimates.rejected_by = reasons
+    estimates.idx_components = accepted[reasons[accepted] == ""]
+    estimates.idx_components_implausible = accepted[reasons[accepted] != ""]
+    estimates.idx_components_bad = np.setdiff1d(np.arange(len(reasons)), estimates.idx_components)
     estimates.cnn_preds = []
+    _report(reasons[accepted])
+
+
+def plausibility_rule(
+    estimates: Estimates, params: CNMFParams
+) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """
+    Prepare to say, for changing thresholds of SNR and r, which components are no cells.
+
+    Parameters
+    ----------
+    estimates : Estimates
+        With the measures of `measure_plausibility`.
+    params : CNMFParams
+        The groups 'data' and 'quality' are used.
+
+    Returns
+    -------
+    callable
+        Takes the components that pass; gives reasons ``(K,)`` and likeness ``(K,)``, see
+        `cnmf_engine.plausibility.implausible`.
+    """
+    from cnmf_engine.plausibility import MEASURES, alike, implausible
+
+    measures = {name: getattr(estimates, name) for name in MEASURES}
+    pairs = alike(estimates.A, estimates.raw_traces(), params.data["fr"], decay_time(params))
+    return lambda passed: implausible(measures, estimates.SNR_comp, passed, pairs, params.quality)
+
+
+def _report(reasons: np.ndarray) -> None:
+    """Log how many of the components that passed SNR and r were rejected, and as what."""
+    from cnmf_engine.plausibility import REASONS
+
+    counts = {reason: int((reasons == reason).sum()) for reason in REASONS}
+    if sum(counts.values()):
+        log.info(
+            "%d of %d components that pass SNR or r rejected by other measures: %s. "
+            "quality/reject_implausible = False keeps them",
+            sum(counts.values()),
+            len(reasons),
+            ", ".join(f"{count} as {reason}" for reason, count in counts.items() if count),
+        )
 
 
 def eccentricity(A: sparse.csc_matrix, dims: tuple[int, int]) -> np.ndarray:

@@ -33,6 +33,14 @@ COMPONENT_FIELDS: dict[str, int] = {
     "r_values": 0,
     "cnn_preds": 0,
     "ecc": 0,
+    "width": 0,
+    "roundness": 0,
+    "snr_rest": 0,
+    "locality": 0,
+    "surround": 0,
+    "movement": 0,
+    "likeness": 0,
+    "rejected_by": 0,
     "idx_kept": 0,
 }
 # What is measured in the units of the traces, and so scales with them.

@@ -7,7 +7,7 @@ from scipy import sparse
 
 from cnmf_engine.errors import InputError, explain
 
-__all__ = ["check_movie", "frames_as_pixels", "matching_pixels"]
+__all__ = ["check_movie", "frames_as_pixels", "matching_pixels", "pixel_numbers"]
 
 
 def check_movie(movie: np.ndarray, n_pixels: int, n_frames: int | None = None) -> np.ndarray:
@@ -91,8 +91,31 @@ def matching_pixels(movie: np.ndarray, A: sparse.csc_matrix) -> tuple[np.ndarray
     if movie.ndim == 2:
         return movie, A
     n_frames, d1, d2 = movie.shape
-    if d1 == 1 or movie.strides[2] == d1 * movie.strides[1]:
+    number = pixel_numbers(movie, (d1, d2))
+    if d1 == 1 or number[1, 0] == 1:
         return movie.transpose(0, 2, 1).reshape(n_frames, -1).T, A
     # Pixels of this movie run along rows: it is cheaper to reorder the footprints than the movie.
-    fortran = np.arange(d1 * d2).reshape(d1, d2, order="F").ravel()
-    return movie.reshape(n_frames, -1).T, A.tocsr()[fortran].tocsc()
+    order = np.empty(d1 * d2, dtype=int)
+    order[number.ravel(order="F")] = np.arange(d1 * d2)
+    return movie.reshape(n_frames, -1).T, A.tocsr()[order].tocsc()
+
+
+def pixel_numbers(movie: np.ndarray, dims: tuple[int, int]) -> np.ndarray:
+    """
+    Tell where `matching_pixels` puts each pixel of the image.
+
+    Parameters
+    ----------
+    movie : ndarray or memmap of shape (T, d1, d2) or (d, T)
+        The movie.
+    dims : tuple of int
+        Rows and columns.
+
+    Returns
+    -------
+    ndarray of shape (d1, d2), int
+        Row of ``Yr`` that holds each pixel.
+    """
+    d1, d2 = dims
+    fortran = movie.ndim == 2 or d1 == 1 or movie.strides[2] == d1 * movie.strides[1]
+    return np.arange(d1 * d2).reshape(d1, d2, order="F" if fortran else "C")

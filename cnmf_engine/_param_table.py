@@ -2,8 +2,8 @@
 The table of parameters: one row each, from which defaults, validation, slider ranges and the docs follow.
 
 The groups, keys and defaults are those of CaImAn 1.12, so that code and files can be exchanged. One default
-differs on purpose: ``quality/use_cnn`` is False, because this engine has no neural-network classifier. One key
-is added: ``patch/memory_limit``.
+differs on purpose: ``quality/use_cnn`` is False, because this engine has no neural-network classifier. Keys are
+added: ``patch/memory_limit``, and in the group 'quality' those of the measures that CaImAn doesn't have.
 """
 # One row a line, so that it reads and compares as a table.
 # ruff: noqa: E501
@@ -235,6 +235,14 @@ _QUALITY = (
     Row("quality", "min_cnn_thr", "float", 0.9, _COMPAT, "The same for the classifier's score.", "", "[0, 1]"),
     Row("quality", "rval_lowest", "float", -1, "evaluation", "Components with a lower spatial correlation are rejected whatever else.", "", "[-1, 1]", (-1, 1, 0.01)),
     Row("quality", "rval_thr", "float", 0.8, "evaluation", "A component with a higher correlation of footprint and movie is accepted.", "", "[-1, 1]", (0, 1, 0.01)),
+    Row("quality", "max_likeness", "float", 0.75, "evaluation", "Greatest likeness of an accepted component to a better one in its place; above it is a double.", "", "[0, 1]", (0, 1, 0.01)),
+    Row("quality", "max_movement", "float", 0.7, "evaluation", "Greatest share of movement in what is seen at the events of an accepted component.", "", "[0, 1]", (0, 1, 0.01)),
+    Row("quality", "max_surround", "float", 0.55, "evaluation", "Brightening around an accepted component, as a share of its own, above which it must explain what is seen.", "", _NOT_NEGATIVE, (0, 2, 0.01)),
+    Row("quality", "min_locality", "float", 0.2, "evaluation", "Share of what is seen at the events that an accepted component as wide as gSig must explain if its surroundings brighten too.", "", "[0, 1]", (0, 1, 0.01)),
+    Row("quality", "min_roundness", "float", 0.6, "evaluation", "Least roundness of an accepted footprint; 1 is a disc.", "", "[0, 1]", (0, 1, 0.01)),
+    Row("quality", "min_snr_rest", "float", 0.5, "evaluation", "Least share of the signal-to-noise ratio that the two highest frames of an accepted component leave.", "", "[0, 1]", (0, 1, 0.01)),
+    Row("quality", "min_width", "float", 0.5, "evaluation", "Least width of an accepted footprint.", "gSig", _NOT_NEGATIVE, (0, 2, 0.01)),
+    Row("quality", "reject_implausible", "bool", True, "evaluation", "Also reject what passes both thresholds but is a fibre, a torn frame, haze, movement or a double; False decides as CaImAn does."),
     Row("quality", "use_cnn", "bool", False, "evaluation", "Use a neural-network classifier; this engine has none, so it must stay False."),
     Row("quality", "use_ecc", "bool", False, "evaluation", "Also reject elongated components."),
     Row("quality", "max_ecc", "float", 3, "evaluation", "Greatest elongation of an accepted component, with `use_ecc`.", "", _POSITIVE, (1, 6, 0.1)),

@@ -54,8 +54,15 @@ class Estimates(Results, Views):
     SNR_comp, r_values, ecc, cnn_preds
         Quality of each component: signal-to-noise ratio of its transients, spatial correlation, elongation;
         no classifier, so ``cnn_preds`` is empty.
+    width, roundness, snr_rest, locality, surround, movement, likeness
+        What tells cells from fibres, torn frames, haze, movement and doubles, see `cnmf_engine.plausibility`;
+        None where it wasn't asked for.
+    rejected_by : ndarray of shape (K,), str, or None
+        Which of these speaks against a component, one of `cnmf_engine.plausibility.REASONS`; empty for none.
     idx_components, idx_components_bad : ndarray of int or None
         Accepted and rejected components; None until evaluated and after a selection.
+    idx_components_implausible : ndarray of int or None
+        Those of the rejected ones that SNR and spatial correlation accept.
     idx_kept : ndarray of shape (K,), int, or None
         Number of each component before the first selection; None if there was none.
     discarded_components : Estimates or None
@@ -78,6 +85,8 @@ class Estimates(Results, Views):
         self.g = self.bl = self.c1 = self.neurons_sn = self.lam = None
         self.center = self.merged_ROIs = self.coordinates = self.A_thr = None
         self.SNR_comp = self.r_values = self.cnn_preds = self.ecc = None
+        self.width = self.roundness = self.snr_rest = self.locality = self.surround = self.movement = None
+        self.likeness = self.rejected_by = self.idx_components_implausible = None
         self.idx_components = self.idx_components_bad = self.idx_kept = None
         self.accepted_list = self.rejected_list = None
         self.discarded_components: Estimates | None = None
@@ -171,8 +180,11 @@ class Estimates(Results, Views):
         Measure every component against the movie and decide which to accept.
 
         Accepted is what has a transient SNR above ``min_SNR`` or a spatial correlation of at least
-        ``rval_thr``, unless one of them is at or below its lowest limit. Sets ``SNR_comp``, ``r_values``,
-        ``idx_components`` and ``idx_components_bad``.
+        ``rval_thr``, unless one of them is at or below its lowest limit: CaImAn's decision. Of these, a
+        fibre, a torn frame, haze, movement or a double is rejected and listed in
+        ``idx_components_implausible``, with the reason in ``rejected_by``; ``quality/reject_implausible`` =
+        False keeps it. Sets ``SNR_comp``, ``r_values``, ``idx_components`` and ``idx_components_bad``, and
+        the other measures.
 
         Parameters
         ----------
@@ -231,6 +243,8 @@ class Estimates(Results, Views):
         quality.check_classifier(params.quality)
         if self.SNR_comp is None or self.r_values is None:
             quality.measure(self, imgs, params)
+        elif quality.checks_plausibility(params) and self.roundness is None and len(self.SNR_comp):
+            quality.measure_plausibility(self, imgs, params)
         quality.apply_thresholds(self, params)
         if select_mode == "All":
             return
@@ -242,6 +256,7 @@ class Estimates(Results, Views):
         unassigned = np.setdiff1d(everything, np.concatenate(list(listed.values())))
         pool = listed.get(select_mode, unassigned)
         self.idx_components = np.intersect1d(self.idx_components, pool)
+        self.idx_components_implausible = np.intersect1d(self.idx_components_implausible, pool)
         self.idx_components_bad = np.setdiff1d(everything, self.idx_components)
 
     def select_components(
@@ -335,7 +350,8 @@ class Estimates(Results, Views):
         for name, value in fields.items():
             setattr(self, name, value)
         self.nr = self.A.shape[1]
-        self.idx_components = self.idx_components_bad = self.coordinates = None
+        self.idx_components = self.idx_components_bad = self.idx_components_implausible = None
+        self.coordinates = None
         self.accepted_list = self.rejected_list = None
 
     def normalize_components(self) -> Estimates:

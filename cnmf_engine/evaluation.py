@@ -13,7 +13,7 @@ from cnmf_engine.errors import InputError, explain
 from cnmf_engine.io.pages import drop_pages
 from cnmf_engine.transients import listed, transient_snr
 
-__all__ = ["Decision", "decide", "spatial_correlation", "transient_snr"]
+__all__ = ["Decision", "decide", "spatial_correlation", "transient_snr", "weighted_images"]
 
 logger = logging.getLogger("caiman")
 
@@ -21,6 +21,8 @@ _PEAK_HEIGHT = 0.3
 _MOST_PEAKS = 10
 _OVERLAP = 0.1
 _FEWEST_PIXELS = 3
+# Components whose pages of a mapped movie stay in memory at once: dropping them after each costs time.
+_READ_TOGETHER = 8
 
 
 class Decision(NamedTuple):
@@ -93,11 +95,16 @@ def spatial_correlation(
     ]
     frames = _own_frames(windows, A, T)
     usable = [k for k in range(len(C)) if frames[k].size and pixels[k].size >= _FEWEST_PIXELS]
-    means = _mean_images(Yr, [pixels[k] for k in usable], [frames[k] for k in usable])
+    sums = weighted_images(
+        Yr,
+        [pixels[k] for k in usable],
+        [frames[k] for k in usable],
+        [np.ones((len(frames[k]), 1)) for k in usable],
+    )
     found = np.zeros(len(C))
-    for k, mean in zip(usable, means):
+    for k, total in zip(usable, sums):
         weights = A[:, [k]].toarray().ravel()[pixels[k]].astype(np.float64)
-        found[k] = _pearson(mean, weights)
+        found[k] = _pearson(total[:, 0] / len(frames[k]), weights)
     undefined = np.flatnonzero(np.isnan(found))
     if undefined.size:
         logger.warning(
@@ -209,26 +216,46 @@ def _own_frames(windows: list[np.ndarray], A: sparse.csc_matrix, T: int) -> list
     return own
 
 
-def _mean_images(Yr: np.ndarray, pixels: list[np.ndarray], frames: list[np.ndarray]) -> list[np.ndarray]:
-    """Mean over `frames` at `pixels`, for each component; float64."""
+def weighted_images(
+    Yr: np.ndarray, pixels: list[np.ndarray], frames: list[np.ndarray], weights: list[np.ndarray]
+) -> list[np.ndarray]:
+    """
+    Add up frames at some pixels, for each component.
+
+    Only these pixels and frames are read where time series lie together; where frames do, the movie is read
+    once from start to end in blocks.
+
+    Parameters
+    ----------
+    Yr : ndarray or memmap of shape (d, T)
+        Movie, in either memory order.
+    pixels, frames : list of ndarray of int
+        Rows and columns of ``Yr`` for each component.
+    weights : list of ndarray of shape (n_frames, n_images)
+        Weight of each frame in each image.
+
+    Returns
+    -------
+    list of ndarray of shape (n_pixels, n_images), float64
+        The sums.
+    """
     if Yr.strides[0] >= Yr.strides[1]:
-        # Time series lie together: a footprint's are read where it is active.
-        means = []
-        for where, when in zip(pixels, frames):
-            means.append(Yr[np.ix_(where, when)].mean(axis=1, dtype=np.float64))
-            drop_pages(Yr)
-        return means
-    # Frames lie together: the movie is read once from start to end.
-    sums = [np.zeros(len(where)) for where in pixels]
+        images = []
+        for done, (where, when, weight) in enumerate(zip(pixels, frames, weights), 1):
+            images.append(Yr[np.ix_(where, when)].astype(np.float64) @ weight)
+            if done % _READ_TOGETHER == 0 or done == len(pixels):
+                drop_pages(Yr)
+        return images
+    sums = [np.zeros((len(where), weight.shape[1])) for where, weight in zip(pixels, weights)]
     for block in frame_blocks(Yr.shape[1], 8 * Yr.shape[0]):
-        inside = [when[(when >= block.start) & (when < block.stop)] - block.start for when in frames]
+        inside = [np.flatnonzero((when >= block.start) & (when < block.stop)) for when in frames]
         if not any(map(len, inside)):
             continue
         images = np.asarray(Yr[:, block]).T
-        for total, where, when in zip(sums, pixels, inside):
-            total += images[np.ix_(when, where)].sum(axis=0, dtype=np.float64)
+        for total, where, when, weight, here in zip(sums, pixels, frames, weights, inside):
+            total += images[np.ix_(when[here] - block.start, where)].T.astype(np.float64) @ weight[here]
         drop_pages(Yr)
-    return [total / len(when) for total, when in zip(sums, frames)]
+    return sums
 
 
 def _pearson(image: np.ndarray, weights: np.ndarray) -> float:

@@ -172,6 +172,10 @@ def _add_quality(segmentation: Any, estimates: Estimates) -> None:
     columns = {
         "snr": ("Signal-to-noise ratio of transients", estimates.SNR_comp),
         "r_value": ("Spatial correlation of footprint and movie", estimates.r_values),
+        "rejected_by": (
+            "What speaks against a cell besides SNR and r; empty for nothing",
+            estimates.rejected_by,
+        ),
         "number": ("Number of the component before any selection", estimates.idx_kept),
     }
     for name, (description, values) in columns.items():

@@ -40,7 +40,15 @@ _NOT_SAVED = frozenset(
 )
 # One number a component; CaImAn's fits without patches write them as text.
 _PER_COMPONENT = ("bl", "c1", "lam", "neurons_sn", "SNR_comp", "r_values", "cnn_preds", "ecc")
-_INDICES = ("idx_components", "idx_components_bad", "idx_kept", "accepted_list", "rejected_list")
+_TEXTS = ("rejected_by",)
+_INDICES = (
+    "idx_components",
+    "idx_components_bad",
+    "idx_components_implausible",
+    "idx_kept",
+    "accepted_list",
+    "rejected_list",
+)
 
 
 def save(cnm: CNMF, filename: str | os.PathLike, verify: bool = False) -> str:
@@ -232,6 +240,8 @@ def _repaired(name: str, value: Any) -> Any:
         return _coefficients(value)
     if name in ("shifts", "cnn_preds") and not np.size(value):
         return []
+    if name in _TEXTS:
+        return np.atleast_1d(value).astype(str)
     if name in _INDICES:
         return np.atleast_1d(value).astype(int)
     if name in _PER_COMPONENT:
@@ -261,7 +271,8 @@ def _compare(saved: CNMF, loaded: CNMF) -> None:
             part.toarray() if sparse.issparse(part) else part
             for part in (getattr(saved.estimates, name, None), getattr(loaded.estimates, name, None))
         )
-        if (one is None) == (two is None) and (one is None or np.array_equal(one, two, equal_nan=True)):
+        has_nan = one is not None and np.asarray(one).dtype.kind == "f"
+        if (one is None) == (two is None) and (one is None or np.array_equal(one, two, equal_nan=has_nan)):
             continue
         fix = "save it in another folder, and check that the disk isn't full"
         raise InputError(explain(f"estimates.{name} to be the same when read back", "a difference", fix))

@@ -87,7 +87,7 @@ def test_not_evaluated_leaves_cells_empty(estimates, tmp_path):
     estimates.SNR_comp = estimates.r_values = estimates.idx_components = estimates.S = estimates.YrA = None
     written = export_csv(estimates, 10, tmp_path)
     assert sorted(written) == ["components", "traces"]
-    assert written["components"].read_text().splitlines()[1] == "0,1.000,2.000,,,"
+    assert written["components"].read_text().splitlines()[1] == "0,1.000,2.000,,,,"
 
 
 def test_footprints_are_pictures_with_rows_and_columns(estimates, tmp_path):

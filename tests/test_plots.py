@@ -84,6 +84,10 @@ DRAW = {
     "snr_r_scatter, none": lambda s: plots.snr_r_scatter([], [], 3, 0.85),
     "decision_figure, none": lambda s: plots.decision_figure([], [], 3, 0.85, [], [], s.cn),
     "component_anatomy": lambda s: plots.component_anatomy(s.movie, s.A, s.C, s.YrA, FR, 0, 1, s.snr, s.r),
+    "implausible_figure": lambda s: plots.implausible_figure(
+        s.movie, s.A, s.C, s.YrA, FR, ["shape", "haze", "", "shape"], [0, 1, 3], most=2
+    ),
+    "implausible_figure, none": lambda s: plots.implausible_figure(s.movie, s.A, s.C, s.YrA, FR, [], []),
     "score_bars": lambda s: plots.score_bars({"all": score_of(0.7), "accepted": score_of(1.0)}),
 }  # fmt: skip
 

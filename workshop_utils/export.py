@@ -38,8 +38,9 @@ def export_csv(
     -------
     dict of str to pathlib.Path
         ``traces`` (`C`), ``raw`` (`C + YrA`), ``spikes`` (`S`): one row a frame, first column ``time_s``, the
-        others ``component_<number>``. ``components``: one row a component with centre (pixels), SNR, r and
-        accepted; what wasn't computed is empty. A quantity that `estimates` doesn't have has no file.
+        others ``component_<number>``. ``components``: one row a component with centre (pixels), SNR, r,
+        accepted, and what else speaks against it; what wasn't computed is empty. A quantity that `estimates`
+        doesn't have has no file.
 
     Raises
     ------
@@ -138,15 +139,16 @@ def _write_table(path: Path, seconds: np.ndarray, values: np.ndarray, keep: np.n
 def _write_components(path: Path, estimates: Any, keep: np.ndarray) -> Path:
     centres = _centres(estimates)
     snr, r_values = _array(estimates, "SNR_comp"), _array(estimates, "r_values")
-    accepted = _array(estimates, "idx_components")
+    accepted, reasons = _array(estimates, "idx_components"), _array(estimates, "rejected_by")
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["component", "row", "column", "snr", "r", "accepted"])
+        writer.writerow(["component", "row", "column", "snr", "r", "accepted", "rejected_by"])
         for number in keep:
             row, column = ("", "") if centres is None else (f"{value:.3f}" for value in centres[number])
             metrics = ("" if values is None else f"{values[number]:.4g}" for values in (snr, r_values))
             judged = "" if accepted is None else int(number in accepted)
-            writer.writerow([number, row, column, *metrics, judged])
+            against = "" if reasons is None else reasons[number]
+            writer.writerow([number, row, column, *metrics, judged, against])
     return path
 
 

@@ -104,6 +104,37 @@ accepted, rejected = len(estimates.idx_components), len(estimates.idx_components
 print(f"total {accepted + rejected}, accepted {accepted}, rejected {rejected}")
 
 # %% [markdown]
+# ## What SNR and r can't tell
+#
+# A piece of a fibre, a torn frame, a glow of the whole neighbourhood, tissue that moves: all have a high SNR,
+# and the second half of a cell that was found twice has it, too. So the embedded engine asks five more
+# questions, each with its thresholds in the group `quality`, and notes in `estimates.rejected_by` which one
+# speaks against a component (CaImAn doesn't ask them; there this section shows nothing):
+#
+# | reason | asked of the component | a cell |
+# |---|---|---|
+# | shape | how wide (in `gSig`) and round is it? | `width` from 0.5, `roundness` from 0.6 |
+# | few frames | how much SNR do its two highest frames leave? | `snr_rest` from 0.5 |
+# | haze | do its surroundings brighten as it does? | low `surround`, high `locality` |
+# | movement | does tissue shift, or light up? | `movement` to 0.7 |
+# | double | is a better one in its place? | `likeness` to 0.75 |
+#
+# What SNR and r decide stays as it is; what is rejected on top is listed in
+# `estimates.idx_components_implausible`. To go by SNR and r alone, set `reject_implausible = False` in the
+# group `quality`.
+#
+# *Good:* lines, spots of one pixel, clouds, half-moons, a single needle in the trace. *Bad:* a round
+# footprint that looks like its picture: then look at which threshold did it, and move it. (On the demo there
+# may be none.)
+
+# %% tags=["report"]
+reasons = getattr(estimates, "rejected_by", None)  # CaImAn has none
+if reasons is not None:
+    no_cells = estimates.idx_components_implausible
+    traces = estimates.C, estimates.YrA
+    display(plots.implausible_figure(images, estimates.A, *traces, fr, reasons, no_cells))
+
+# %% [markdown]
 # ## Each component a point
 #
 # SNR against r. Accepted is whatever lies to the right of one line or above the other.
@@ -259,7 +290,8 @@ exercises.count_above(my_count, estimates.SNR_comp, 5)
 # %% [markdown]
 # ### Exercise 5.2 (open): beat the lesson
 #
-# Now everything together. The board starts with the score of the values that the lessons chose. Each
+# Now everything together. The board starts with the score of the values that the lessons chose, by SNR and r
+# alone. Each
 # attempt takes the corrected movie through seeds, fit and evaluation anew, with your values in place of
 # ours, and adds a line. Nothing that was saved is touched. Can you get a higher F1? On the demo movie there
 # is little left to win: no cell is missed, and few components are invented. On the hard demo, `movie =
@@ -276,6 +308,8 @@ exercises.count_above(my_count, estimates.SNR_comp, 5)
 # </details>
 
 # %%
+if "reject_implausible" in opts.quality:  # the board begins with SNR and r alone
+    estimates.filter_components(images, opts, new_dict={"reject_implausible": False}, dview=dview)
 board = challenge.start(s, images, opts, estimates, dview=dview)
 my_values = None  # your answer, such as dict(min_corr=0.8, min_pnr=10)
 if my_values:
@@ -315,6 +349,7 @@ cm.stop_server(dview=dview)
 #
 # - Thresholds for seeds were low on purpose; evaluation throws out what isn't a cell.
 # - SNR judges the trace, r the footprint; either can accept. In one-photon data SNR decides most cases.
+# - Shape, single frames, haze, movement and doubles are asked for separately.
 # - Look at components on both sides of the line before you trust it.
 #
 # ## When it goes wrong
@@ -327,6 +362,8 @@ cm.stop_server(dview=dview)
 #   accepted.
 # - *"have a footprint or a mean image without contrast; their r is set to -1":* those components are flat;
 #   they are judged by SNR alone.
+# - *A clear cell is rejected by its shape:* is `gSig` about half the width of a cell? If it is far too large,
+#   cells count as too narrow. Else lower `min_width` or `min_roundness`.
 # - *"Expected use_cnn to be False"*, or a file for a neural network is missing: set `use_cnn` to False.
 # - *"Expected components that have been evaluated":* run the cell with `evaluate_components` first.
 #

@@ -88,7 +88,7 @@ def component_table(
     ----------
     estimates : Estimates
         With `A` and `C`, and as far as they are known `S`, `YrA`, `dims`, `SNR_comp`, `r_values`,
-        `idx_components` and `idx_components_bad`.
+        `idx_components`, `idx_components_bad` and `rejected_by`.
     image : array of shape (d1, d2), optional
         Correlation image; default the mean footprint.
     fr : float, optional
@@ -131,7 +131,7 @@ def component_table(
         traces=kinds,
         outlines=pack_outlines(found, dims),
         crops=pack_crops(A, dims, found),
-        facts=_facts(known, size, centres, dims, C, fr),
+        facts=_facts(known, size, centres, dims, C, fr) | _against(estimates, len(C)),
         orders=sort_orders(known["SNR"], known["r"], size, peak),
     )
 
@@ -277,6 +277,14 @@ def _facts(
     facts["place"] = [place_in_words(row, col, dims) for row, col in centres]
     facts["highest"] = [_peak_in_words(trace, fr) for trace in C]
     return facts
+
+
+def _against(estimates: Any, n_components: int) -> dict[str, list[str]]:
+    """Word what else speaks against each component; CaImAn doesn't say."""
+    reasons = getattr(estimates, "rejected_by", None)
+    if reasons is None or len(reasons) != n_components:
+        return {}
+    return {"against it": [str(reason) or "nothing" for reason in reasons]}
 
 
 def _metric_in_words(value: float) -> str:

@@ -13,7 +13,13 @@ from workshop_utils.plots.base import LessonFigure
 from workshop_utils.plots.cnmfe import decomposition, patch_quilt, ring_figure
 from workshop_utils.plots.components import contours, traces
 from workshop_utils.plots.deconvolution import deconvolution_figure
-from workshop_utils.plots.evaluation import component_anatomy, decision_figure, score_bars, snr_r_scatter
+from workshop_utils.plots.evaluation import (
+    component_anatomy,
+    decision_figure,
+    implausible_figure,
+    score_bars,
+    snr_r_scatter,
+)
 from workshop_utils.plots.exposure import exposure_figure
 from workshop_utils.plots.images import filter_preview, kernel_figure, stage_strip, summary_pair
 from workshop_utils.plots.motion import (
@@ -46,6 +52,7 @@ __all__ = [
     "filter_preview",
     "fits_pair",
     "histograms",
+    "implausible_figure",
     "kernel_figure",
     "motion_left_figure",
     "motion_quality",

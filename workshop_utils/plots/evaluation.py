@@ -23,7 +23,7 @@ from workshop_utils.plots.base import (
 from workshop_utils.plots.components import draw_outlines
 from workshop_utils.plots.movies import check_movie
 
-__all__ = ["component_anatomy", "decision_figure", "score_bars", "snr_r_scatter"]
+__all__ = ["component_anatomy", "decision_figure", "implausible_figure", "score_bars", "snr_r_scatter"]
 
 
 @styled
@@ -197,6 +197,71 @@ def component_anatomy(
     axes[0, 2].set_xlabel("")
     axes[1, 2].legend(loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=4, borderaxespad=0)
     figure.alt = f"Footprint, mean change of the movie during activity, and trace of {' and '.join(words)}."
+    return figure
+
+
+@styled
+def implausible_figure(
+    movie: Any, A: Any, C: Any, YrA: Any, fr: float, reasons: Any, components: Any, most: int = 4
+) -> LessonFigure:
+    """
+    Show components that pass SNR and spatial correlation and are no cells, with the reason.
+
+    Parameters
+    ----------
+    movie : array of shape (T, d1, d2)
+        Movie or memory map.
+    A : sparse or dense array of shape (d, K)
+        Footprints, pixels in Fortran order.
+    C, YrA : arrays of shape (K, T)
+        Denoised traces and residuals.
+    fr : float
+        Frame rate, Hz.
+    reasons : array of shape (K,), str
+        Why a component is no cell.
+    components : array of int
+        Components to choose from: one of each reason first.
+    most : int
+        Rows at most.
+
+    Returns
+    -------
+    LessonFigure
+        A row for each: the footprint; the movie in the frames in which it is active minus those in which it
+        is not; and its trace.
+    """
+    n_frames, n_rows, n_cols = check_movie(movie)
+    components, reasons = np.asarray(components, dtype=int), np.asarray(reasons)
+    # The first of every reason, then the second of every reason, and so on.
+    turn = [np.sum(reasons[components[:i]] == reasons[k]) for i, k in enumerate(components)]
+    shown = components[np.argsort(turn, kind="stable")][:most]
+    figure, axes = new_figure(
+        max(len(shown), 1), 3, (11.5, 0.6 + 1.8 * max(len(shown), 1)), width_ratios=(1, 1, 4)
+    )
+    for row, k in zip(axes, shown):
+        footprint, raw = (
+            _column(A, k).reshape((n_rows, n_cols), order="F"),
+            np.asarray(C[k]) + np.asarray(YrA[k]),
+        )
+        area = _around(footprint)
+        active, quiet = _frames_of(np.asarray(C[k]), 12)
+        change = _mean_frame(movie, active) - _mean_frame(movie, quiet)
+        show_image(row[0], footprint[area], "Footprint", limits(footprint[area], 0, 100))
+        row[0].set_ylabel(f"component {k}")
+        show_image(row[1], change[area], "Active − quiet", limits(change[area], 1, 99.5))
+        row[2].plot(seconds(n_frames, fr), raw, color=COLORS["raw"], lw=0.8)
+        row[2].set_title(f"Rejected as: {reasons[k]}", loc="left")
+        clear_spines(row[2], ylabel="a.u.", xlabel="time (s)" if k == shown[-1] else "")
+    if not len(shown):
+        for ax in axes[0]:
+            ax.axis("off")
+        axes[0, 1].text(0.5, 0.5, "None was rejected by these measures.", ha="center", va="center")
+    listed = ", ".join(f"component {k} as {reasons[k]}" for k in shown)
+    figure.alt = (
+        f"Rejected components: footprint, change of the movie during activity, and trace of {listed}."
+        if listed
+        else "No component was rejected by measures besides SNR and r."
+    )
     return figure
 
 

@@ -25,11 +25,14 @@ class ExplorerView(NamedTuple):
         Components.
     summary : str
         Counts in a sentence, with precision and recall where the truth is known.
+    reasons : ndarray of shape (K,), str, or None
+        Why components are no cells though they may pass both thresholds; empty for none.
     """
 
     accepted: np.ndarray
     rejected: np.ndarray
     summary: str
+    reasons: np.ndarray | None = None
 
 
 def split_components(
@@ -107,6 +110,7 @@ def explorer_view(
     cells: np.ndarray | None = None,
     detectable: np.ndarray | None = None,
     decide: Callable[..., Any] | None = None,
+    implausible: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> ExplorerView:
     """
     Work out what two thresholds decide.
@@ -117,6 +121,8 @@ def explorer_view(
         See `split_components`.
     cells, detectable : ndarray of int, optional
         The true cell of each component and the cells that could be found, from `real_components`.
+    implausible : callable, optional
+        Gives, for the components that pass the thresholds, why any of all components is no cell.
 
     Returns
     -------
@@ -125,7 +131,15 @@ def explorer_view(
     """
     accepted, rejected = split_components(snr, r, min_SNR, rval_thr, SNR_lowest, rval_lowest, decide)
     total = len(accepted) + len(rejected)
+    reasons = None if implausible is None else np.asarray(implausible(accepted))
+    against = 0
+    if reasons is not None:
+        passed, accepted = accepted, accepted[reasons[accepted] == ""]
+        against = len(passed) - len(accepted)
+        rejected = np.setdiff1d(np.arange(total), accepted)
     summary = f"{len(accepted)} of {total} components accepted, {len(rejected)} rejected"
+    if against:
+        summary += f" ({against} that pass, but are no cells by other measures)"
     if cells is not None and detectable is not None:
         matched = cells[accepted]
         found = np.intersect1d(matched, detectable)
@@ -134,4 +148,4 @@ def explorer_view(
             f"; {len(found)} of {len(detectable)} detectable cells are among the accepted, {false} accepted "
             "match no true cell"
         )
-    return ExplorerView(accepted, rejected, summary)
+    return ExplorerView(accepted, rejected, summary, reasons)

@@ -11,7 +11,12 @@ import numpy as np
 from cnmf_engine.errors import InputError, explain
 from workshop_utils.players.output import headless
 from workshop_utils.plots import LessonFigure, decision_figure
-from workshop_utils.sliders.decisions import ExplorerView, explorer_view, real_components
+from workshop_utils.sliders.decisions import (
+    ExplorerView,
+    explorer_view,
+    real_components,
+    split_components,
+)
 from workshop_utils.sliders.panel import SliderPanel
 
 __all__ = ["EvaluationExplorer", "evaluation_explorer"]
@@ -41,6 +46,7 @@ class EvaluationExplorer(SliderPanel):
         super().__init__(opts, session)
         self.estimates, self._decide = estimates, decide
         self._snr, self._r = _metrics(estimates)
+        self._implausible = _other_measures(estimates, opts)
         self._cells, self._detectable = real_components(estimates.A, truth)
         dims = tuple(int(n) for n in estimates.dims)
         self._picture = np.zeros(dims, np.float32) if cn is None else np.asarray(cn)
@@ -57,8 +63,14 @@ class EvaluationExplorer(SliderPanel):
         quality = self.opts.quality
         return explorer_view(
             self._snr, self._r, self.min_SNR, self.rval_thr, quality["SNR_lowest"], quality["rval_lowest"],
-            self._cells, self._detectable, self._decide,
+            self._cells, self._detectable, self._decide, self._implausible,
         )  # fmt: skip
+
+    def _pass(self) -> np.ndarray:
+        """Components that pass both thresholds."""
+        quality = self.opts.quality
+        limits = self.min_SNR, self.rval_thr, quality["SNR_lowest"], quality["rval_lowest"]
+        return split_components(self._snr, self._r, *limits, self._decide)[0]
 
     def figure(self) -> LessonFigure:
         """Draw the scatter and the outlines."""
@@ -90,6 +102,10 @@ class EvaluationExplorer(SliderPanel):
         """
         done, view = super().apply(), self.view()
         self.estimates.idx_components, self.estimates.idx_components_bad = view.accepted, view.rejected
+        if view.reasons is not None:
+            passed = self._pass()
+            self.estimates.rejected_by = view.reasons
+            self.estimates.idx_components_implausible = passed[view.reasons[passed] != ""]
         return done
 
     def _make_controls(self) -> None:
@@ -157,6 +173,17 @@ def _metrics(estimates: Any) -> tuple[np.ndarray, np.ndarray]:
         np.asarray(estimates.SNR_comp, np.float64).ravel(),
         np.asarray(estimates.r_values, np.float64).ravel(),
     )
+
+
+def _other_measures(estimates: Any, opts: Any) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Give the engine's rule for components that pass both thresholds; None where it doesn't apply."""
+    # CaImAn's estimates and parameters have neither.
+    if not opts.quality.get("reject_implausible") or getattr(estimates, "roundness", None) is None:
+        return None
+    from cnmf_engine._estimates_quality import plausibility_rule
+
+    rule = plausibility_rule(estimates, opts)
+    return lambda passed: rule(passed)[0]
 
 
 def evaluation_explorer(

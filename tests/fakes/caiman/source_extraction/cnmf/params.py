@@ -9,6 +9,10 @@ from caiman._strict import Strict
 GROUPS = "data patch preprocess init spatial temporal merging quality motion online ring_CNN".split()
 
 
+_QUALITY = "SNR_lowest cnn_lowest gSig_range min_SNR min_cnn_thr rval_lowest rval_thr".split()
+_QUALITY += ["use_cnn", "use_ecc", "max_ecc"]
+
+
 def _plain(value):
     if isinstance(value, np.ndarray):
         return value.tolist()
@@ -24,6 +28,17 @@ class CNMFParams(Strict, _embedded.CNMFParams):
         [*GROUPS, "change_params", "set", "get", "get_group", "to_dict", "to_json", "to_jsonfile"]
         + ["change_params_from_json", "change_params_from_jsonfile"]
     )
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._keep_known()
+
+    def restore(self, stored):
+        super().restore(stored)
+        self._keep_known()
+
+    def _keep_known(self):
+        self.quality = {key: value for key, value in self.quality.items() if key in _QUALITY}
 
     def to_json(self):
         return json.dumps(self.to_dict(), default=_plain)
