@@ -17,7 +17,7 @@ __all__ = ["COUNTS", "LIGHT", "At"]
 
 # Active fibres: how many cross the field, their sigma in px once blurred, and their transients' peak as a share of
 # the recording's mean light.
-FIBRES, FIBRE_SIGMA, FIBRE_PEAK = 8, 1.2, 0.25
+FIBRES, FIBRE_SIGMA, FIBRE_PEAK = 10, 1.2, 0.6
 # Pulsating vessels: relative change of the blood volume, slow vasomotion and heart beat, Hz.
 PULSE, VASOMOTION_HZ, HEART_HZ = (0.35, 0.2), 0.1, 9.3
 # Non-rigid motion: largest displacement at two opposite edges, px, and how long it lasts, s.

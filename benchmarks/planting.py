@@ -5,16 +5,16 @@ Plant cells with a known answer into a recording, run the whole path on it, and 
                                   [--slow FACTOR] [--from RESULT.npz] [--keep FOLDER]
                                   [--json OUT] [--against OTHER.json] [--pictures FOLDER]
 
-Footprints and raw traces are those of clear cells of the recording itself, moved elsewhere, turned, shifted in
-time, scaled to a wanted SNR, and added to the raw frames before motion correction, where the tissue is in each
-frame. So background, motion, noise and dynamics are real, and the answer is known.
+Footprints and raw traces are those of clear cells of the recording itself, moved elsewhere, turned, shifted
+in time, scaled to a wanted SNR, and added to the raw frames before motion correction, where the tissue is in
+each frame. So background, motion, noise and dynamics are real, and the answer is known.
 
-**What it can't tell.** The sources are cells that the engine found and accepted in this recording; kinds that it
-never finds can't be planted. Three things keep that from flattering: how clear a source was has no part in what is
-asked of it (it is scaled down to the wanted SNR), places are drawn without looking at what the engine would find
-there, and no planted cell is left out of the score. `--slow 2` stretches the traces in time, for transients
-slower and rounder than those that were found. Two engines are compared on the same plants with `--from`, the
-result of one of them (`--keep` stores it) from which sources, places and shifts are taken.
+**What it can't tell.** The sources are cells that the engine found and accepted in this recording; kinds that
+it never finds can't be planted. Three things keep that from flattering: how clear a source was has no part in
+what is asked of it (it is scaled down to the wanted SNR), places are drawn without looking at what the engine
+would find there, and no planted cell is left out of the score. `--slow 2` stretches the traces in time, for
+transients slower and rounder than those that were found. Two engines are compared on the same plants with
+`--from`, the result of one of them (`--keep` stores it) from which sources, places and shifts are taken.
 
 **SNR** is the peak of the planted calcium over the noise that its raw trace has: the noise of the recording
 projected on the footprint at that place, less the mean of its surroundings, and the scaled noise of the
@@ -51,13 +51,15 @@ __all__ = ["BANDS", "Planted", "clear_cells", "main", "plant", "prepare", "score
 BANDS = (3.0, 5.0, 8.0, 12.0, 20.0)
 # A footprint's core: pixels of at least this share of its peak that hang together with it.
 CORE = 0.2
-# Clear cells: cosine similarity with any other found footprint, short over long axis of the core, share of the
-# footprint's energy in the core, and its area between these multiples of that of a Gaussian of sigma gSig.
+# Clear cells: cosine similarity with any other found footprint, short over long axis of the core, share of
+# the footprint's energy in the core, and its area in multiples of that of a Gaussian of sigma gSig.
 ALONE, ROUND, WHOLE, AREA = 0.3, 0.5, 0.8, (0.3, 2.5)
-# How many of the clear cells are used, those of the highest SNR first; fewer than FEW can't stand for the recording.
+# And their first and last calcium is at most this share of its peak: a shift in time joins the two ends.
+QUIET_ENDS = 0.2
+# How many of the clear cells are used, those of the highest SNR first; fewer than FEW can't stand for all.
 SOURCES, FEW = 20, 3
-# A place is free where no found or planted footprint overlaps by more than this (cosine similarity) and no centre
-# is nearer than this many gSig.
+# A place is free where no found or planted footprint overlaps by more than this (cosine similarity) and no
+# centre is nearer than this many gSig.
 OVERLAP, NEAR = 0.1, 2.0
 # And it is tissue where the frames vary at least this much of the median over the field.
 ALIVE = 0.5
@@ -99,7 +101,8 @@ class Planted:
 
 def clear_cells(base, dims: tuple[int, int], gSig: float) -> tuple[np.ndarray, list[np.ndarray]]:
     """
-    Choose clear cells of a result: accepted, alone, compact, and of these the ones with the highest SNR.
+    Choose clear cells of a result: accepted, whole, alone, compact, quiet at both ends of the recording; and of
+    these the ones with the highest SNR.
 
     Parameters
     ----------
@@ -120,7 +123,7 @@ def clear_cells(base, dims: tuple[int, int], gSig: float) -> tuple[np.ndarray, l
     unit = unit_columns(base.A, base.A.shape[0])
     cosine = (unit.T @ unit).toarray()
     np.fill_diagonal(cosine, 0)
-    chosen, patches = [], []
+    chosen, patches, margin = [], [], _margin(base.shifts)
     for k in base.accepted[np.argsort(-base.SNR[base.accepted], kind="stable")]:
         image = base.A[:, k].reshape(dims, order="F")
         labels, _ = ndimage.label(image >= CORE * image.max())
@@ -128,13 +131,16 @@ def clear_cells(base, dims: tuple[int, int], gSig: float) -> tuple[np.ndarray, l
         size = core.sum() / (2 * np.pi * np.log(1 / CORE) * gSig**2)
         share = (image[core] ** 2).sum() / (image**2).sum()
         axes = np.linalg.eigvalsh(np.cov(np.argwhere(core).T)) if core.sum() > 2 else (0, 1)
-        roundness = np.sqrt(max(axes[0], 0) / axes[1])
-        if (
-            cosine[k].max(initial=0) <= ALONE
-            and roundness >= ROUND
-            and share >= WHOLE
-            and AREA[0] <= size <= AREA[1]
-        ):
+        inside = np.pad(np.ones(np.subtract(dims, 2 * margin), bool), margin)
+        clear = (
+            cosine[k].max(initial=0) <= ALONE,
+            np.sqrt(max(axes[0], 0) / axes[1]) >= ROUND,
+            share >= WHOLE,
+            AREA[0] <= size <= AREA[1],
+            inside[core].all(),
+            max(base.C[k, 0], base.C[k, -1]) <= QUIET_ENDS * base.C[k].max(),
+        )
+        if all(clear):
             soft = image * ndimage.gaussian_filter(ndimage.binary_dilation(core).astype(float), 1.0)
             chosen.append(k)
             patches.append(_cut_out(soft / soft.max(), int(np.ceil(4 * gSig))))
@@ -200,9 +206,8 @@ def prepare(
         others = [late, *raw[near]]
         others += [noisy[j] for j in range(k) if np.linalg.norm(planted_at[j] - planted_at[k]) < 6 * gSig]
         first = rng.uniform()
-        variants = (_stretched(trace, slow, first) for trace in (late, base.C[chosen[i]] / peaks[i]))
-        late, calcium = variants
-        calcium = calcium / max(calcium.max(), 1e-9)
+        late, calcium = (_stretched(trace, slow, first) for trace in (late, base.C[chosen[i]] / peaks[i]))
+            calcium = calcium / max(calcium.max(), 1e-9)
         shift = _unrelated_shift(late, others, rng)
         # What the planted trace's own noise adds to that of the place is part of the SNR.
         height = wanted[k] * local[k] / np.sqrt(max(1 - (wanted[k] * own[i] / peaks[i]) ** 2, 0.1))
@@ -227,10 +232,10 @@ def plant(recording, planted: Planted, shifts: np.ndarray, target: Path, rng: np
     """
     Write a copy of a recording with planted cells.
 
-    In frame t the cells lie where the tissue does: displaced by the negative of the correction `shifts[t]`. The
-    dtype stays. For integers the sum is rounded as the camera did: a pixel that is noisier than half a count gets
-    a new random fraction in each frame, a quieter one the same in all, so that nothing is lost on average and
-    denoised movies get no noise.
+    In frame t the cells lie where the tissue does: displaced by the negative of the correction `shifts[t]`.
+    The dtype stays. For integers the sum is rounded as the camera did: a pixel that is noisier than half a
+    count gets a new random fraction in each frame, a quieter one the same in all, so that nothing is lost on
+    average and denoised movies get no noise.
 
     Parameters
     ----------
@@ -248,8 +253,7 @@ def plant(recording, planted: Planted, shifts: np.ndarray, target: Path, rng: np
     Returns
     -------
     dict
-        `clipped`: values at an end of the dtype's range, or of the recording's own where that is the range of a
-        smaller type (12 bits in 16), which the sum would have passed; `changed`: values that differ.
+        `clipped`: how many values the dtype's range has cut off; `changed`: how many differ.
     """
     import tifffile
 
@@ -296,9 +300,9 @@ def score_planted(planted: Planted, result, base) -> tuple[list[dict], dict]:
     Returns
     -------
     cells : list of dict
-        Of each planted cell: `snr`, `row`, `column`, `source`, `late` (frames), `found` (number of the component,
-        or None), `accepted`, `cosine`, `r` (C against the planted C), `r_raw` (C + YrA against it), and
-        evaluation's `SNR_comp` and `r_value`.
+        Of each planted cell: `snr`, `noise`, `row`, `column`, `source`, `late` (frames), `found` (number of the
+        component, or None), `accepted`, `cosine`, `r` (C against the planted C), `r_raw` (C + YrA against it),
+        and evaluation's `SNR_comp` and `r_value`.
     existing : dict
         Of the components found without planting: how many, and how many of them are found again, for all and
         for the accepted ones.
@@ -408,10 +412,10 @@ def _turned(patch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _places(recording, base, dims, gSig, patches, rng) -> list[np.ndarray | None]:
-    """Put each patch on free tissue, so that motion brings none of it over the edge; None where nothing is free."""
+    """Put each patch on free tissue, where motion brings none of it over the edge; None if none is free."""
     alive = _restlessness(recording, base.shifts, gSig)
     alive = alive >= ALIVE * np.median(alive)
-    margin = int(np.ceil(np.abs(base.shifts).max())) + 2
+    margin = _margin(base.shifts)
     taken = unit_columns(base.A, base.A.shape[0]).T.tocsr()
     centres = _centres(base.A.T.reshape(-1, dims[1], dims[0]).transpose(0, 2, 1))
     half, images = patches[0].shape[0] // 2, []
@@ -440,6 +444,11 @@ def _places(recording, base, dims, gSig, patches, rng) -> list[np.ndarray | None
     return images
 
 
+def _margin(shifts: np.ndarray) -> int:
+    """Tell how far from the edge nothing leaves the field when it moves, px."""
+    return int(np.ceil(np.abs(shifts).max())) + 2
+
+
 def _noise_at(recording, shifts: np.ndarray, A: np.ndarray) -> np.ndarray:
     """Measure the noise of the corrected recording at footprints, counts at their peak."""
     kernels = []
@@ -460,7 +469,7 @@ def _corrected(recording, shifts: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _restlessness(recording, shifts: np.ndarray, gSig: float) -> np.ndarray:
-    """How much the corrected frames vary, (d1, d2), over the size of a cell."""
+    """Measure how much the corrected frames vary, (d1, d2), over the size of a cell."""
     n, total, squares = 0, 0.0, 0.0
     for frames in _corrected(recording, shifts):
         frames = frames.astype(float)
@@ -471,7 +480,7 @@ def _restlessness(recording, shifts: np.ndarray, gSig: float) -> np.ndarray:
 
 
 def _pixel_noise(reader) -> np.ndarray:
-    """Standard deviation of a pixel from frame to frame, (d1, d2), counts."""
+    """Measure each pixel's standard deviation from frame to frame, (d1, d2), counts."""
     squares, last, n = 0.0, None, 0
     for _, block in iter_frames(reader):
         frames = block.astype(float) if last is None else np.concatenate([last, block]).astype(float)

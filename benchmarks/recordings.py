@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import effects
 from benchmarks.specs import Case, demo_module, half_size, recipe_of, spec_of
 
 __all__ = ["cache_folder", "make", "sensor_gain", "truth_recording"]
@@ -109,6 +110,9 @@ def make(case: Case, folder: Path | None = None) -> Path:
         The movie, uint8 TIFF; `NAME_truth.npz` beside it holds its truth.
     """
     key = json.dumps(asdict(case), sort_keys=True) + version("minisim")
+    if case.effects:
+        # They are this project's own, and change without a version.
+        key += Path(effects.__file__).read_text(encoding="utf-8")
     stem = f"{case.name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
     folder = cache_folder(folder)
     movie, truth_file = folder / f"{stem}.tif", folder / f"{stem}_truth.npz"
@@ -171,20 +175,18 @@ def _with_effects(case: Case, spec) -> tuple[np.ndarray, np.ndarray]:
     """Simulate in memory, with what minisim lacks; give the counts, (T, d1, d2) uint8, and the sensor's mean."""
     import minisim
 
-    from benchmarks.effects import COUNTS, LIGHT, At
-
     before = minisim.simulate(spec, until="leakage")
     truth, acq = before.ground_truth, spec.acquisition
     rng = np.random.default_rng([case.seed, 3])
-    at = At(case.fr, truth.shifts, truth.vasculature_mask, (case.rise, case.decay), rng)
+    at = effects.At(case.fr, truth.shifts, truth.vasculature_mask, (case.rise, case.decay), rng)
     light = before.observed.astype(float)
-    for name in filter(case.effects.__contains__, LIGHT):
-        light = LIGHT[name](light, at)
+    for name in filter(case.effects.__contains__, effects.LIGHT):
+        light = effects.LIGHT[name](light, at)
     sensor = acq.image_sensor
     counts = np.array([sensor.photons_to_counts(f, rng) for f in np.maximum(light * case.photons, 0)], float)
     sensed = counts.mean(axis=0)
-    for name in filter(case.effects.__contains__, COUNTS):
-        counts = COUNTS[name](counts, at)
+    for name in filter(case.effects.__contains__, effects.COUNTS):
+        counts = effects.COUNTS[name](counts, at)
     return np.clip(counts, 0, 255).astype(np.uint8), sensed
 
 
