@@ -4,8 +4,8 @@ Run the whole path on simulated recordings of what goes wrong in real ones, and 
     python -m benchmarks.conditions [--only NAME ...] [--json OUT] [--against OTHER.json] [--keep FOLDER]
                                     [-p NAME=VALUE ...]
 
-Names are those of a condition (`fibres`) or of one recording of it (`fibres-1`). Parameters are the lessons' for
-all of them; frame rate, cell size and `decay_time` follow the recording.
+Names are those of a condition (`fibres`) or of one recording of it (`fibres-1`). Parameters are the lessons'
+for all of them; frame rate, cell size and `decay_time` follow the recording.
 """
 
 from __future__ import annotations

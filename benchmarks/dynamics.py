@@ -1,4 +1,4 @@
-"""What a fit says about when cells fire, how fast the indicator is and how large transients are, against the truth."""
+"""When cells fire, how fast the indicator is and how large transients are: a fit against the truth."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ __all__ = ["WIDTHS", "amplitude_slopes", "coefficients", "decay_times", "duplica
 
 #: Standard deviations of the Gaussian that spikes are smoothed with before they are compared, s.
 WIDTHS = (0.1, 0.2)
-# Two components are one cell twice if their footprints have this cosine similarity and their traces this correlation.
+# Two components are one cell twice if their footprints have this cosine similarity, and their traces this
+# correlation.
 DOUBLE_COSINE, DOUBLE_R = 0.3, 0.8
 
 
@@ -81,9 +82,9 @@ def amplitude_slopes(A, C: np.ndarray, truth: Truth, pairs: np.ndarray) -> np.nd
     Regress the light that components stand for on the light that is there.
 
     Footprint times trace is what a component says of the movie. Its image is measured by the least-squares
-    multiple of the true footprint, so that neither the norm of A nor its cut edge matters, and is in the truth's
-    unit: counts at the footprint's peak. A straight drift (bleaching of resting light, which C leaves out)
-    is fitted beside it.
+    multiple of the true footprint, so that the norm of A doesn't matter and the unit is the truth's: counts
+    at the footprint's peak. A straight drift (bleaching of resting light, which C leaves out) is fitted
+    beside it.
 
     Parameters
     ----------
@@ -136,8 +137,8 @@ def dynamics(estimates, truth: Truth, rise: float, decay: float) -> dict:
     -------
     dict
         Medians over the cells: `spikes_100`, `spikes_200` (correlation at that many ms), the same with
-        `_known` (the found raw traces deconvolved with the true rise and decay, by the better order), `decay_s`,
-        `true_decay_s`, `amplitude_slope`.
+        `_known` (the found raw traces deconvolved with the true rise and decay, by the better order),
+        `decay_s`, `true_decay_s`, `amplitude_slope`.
     """
     found = match(estimates.A, truth.A).pairs
     found = found[truth.detectable[found[:, 1]]]

@@ -1,8 +1,7 @@
 """
 What minisim's forward model lacks: done to the light before the sensor, or to the counts behind it.
 
-Each effect takes what it changes and an `At`: the case's frame rate and random numbers, where the tissue lies in
-each frame, and the counts that a unit of light makes. Truth footprints stay where they are on average.
+Each effect takes what it changes and an `At`: where and when. Footprints stay where they are on average.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from scipy import ndimage
 
 __all__ = ["COUNTS", "LIGHT", "At"]
 
-# Active fibres: how many cross the field, their sigma in px once blurred, and their transients' peak as a share of
-# the recording's mean light.
+# Active fibres: how many cross the field, their sigma in px once blurred, and their transients' peak as a
+# share of the recording's mean light.
 FIBRES, FIBRE_SIGMA, FIBRE_PEAK = 10, 1.2, 0.6
 # Pulsating vessels: relative change of the blood volume, slow vasomotion and heart beat, Hz.
 PULSE, VASOMOTION_HZ, HEART_HZ = (0.35, 0.2), 0.1, 9.3
@@ -26,8 +25,8 @@ STRETCH_PX, STRETCH_S = 2.5, 1.0
 HOT_SHARE, HOT_COUNTS = 0.007, (60, 140)
 # Torn frames: how many, and the height of the band in each as a share of the frame.
 TORN, TORN_BAND = 3, 0.3
-# Denoised: sigma in space, px, weights in time, percentile of each pixel that is taken off, and the counts that
-# the brightest hundredth of a thousandth gets.
+# Denoised: sigma in space, px, weights in time, percentile of each pixel that is taken off, and the counts
+# that the brightest hundredth of a thousandth gets.
 DENOISED_SIGMA, DENOISED_WEIGHTS, DENOISED_FLOOR, DENOISED_COUNTS = 1.0, (0.25, 0.5, 0.25), 10, 35
 
 
@@ -85,7 +84,7 @@ def fibres(light: np.ndarray, at: At) -> np.ndarray:
 
 
 def pulsating_vessels(light: np.ndarray, at: At) -> np.ndarray:
-    """Let the blood volume change, slowly and with the heart: by Beer and Lambert a power of the transmission."""
+    """Let the blood volume change, slowly and with the heart: a power of the transmission (Beer, Lambert)."""
     seconds, phase = np.arange(len(light)) / at.fr, at.rng.uniform(0, 2 * np.pi, 2)
     # Vasomotion isn't a clock: its phase wanders.
     wander = np.cumsum(at.rng.normal(0, 0.15 / np.sqrt(at.fr), len(light)))
@@ -139,7 +138,7 @@ def torn_frames(counts: np.ndarray, at: At) -> np.ndarray:
 
 
 def denoised(counts: np.ndarray, at: At) -> np.ndarray:
-    """Smooth in space and time, take the glow off and leave few counts, as people's own preprocessing does."""
+    """Smooth in space and time, take the glow off and leave few counts, as people's preprocessing does."""
     smooth = ndimage.gaussian_filter(counts, (0, DENOISED_SIGMA, DENOISED_SIGMA))
     smooth = ndimage.convolve1d(smooth, np.array(DENOISED_WEIGHTS), axis=0, mode="nearest")
     smooth -= np.percentile(smooth, DENOISED_FLOOR, axis=0)

@@ -60,8 +60,8 @@ def outcome(movie: Path, correct, estimates, pictures, parameters: dict) -> dict
     -------
     dict
         `found` and `accepted`; with a truth also `motion_px` (what there was), `shift_error_px` (what is
-        left), `all`, `after_evaluation`, `losses`, `duplicates` (pairs among the accepted), and where the truth
-        has the indicator's time constants `dynamics`.
+        left), `all`, `after_evaluation`, `losses`, `duplicates` (pairs among the accepted), and `dynamics`
+        where the truth has the indicator's time constants.
     """
     import numpy as np
 

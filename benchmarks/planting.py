@@ -101,8 +101,9 @@ class Planted:
 
 def clear_cells(base, dims: tuple[int, int], gSig: float) -> tuple[np.ndarray, list[np.ndarray]]:
     """
-    Choose clear cells of a result: accepted, whole, alone, compact, quiet at both ends of the recording; and of
-    these the ones with the highest SNR.
+    Choose clear cells of a result, those with the highest SNR first.
+
+    They are accepted, whole, alone, compact, and quiet at both ends of the recording.
 
     Parameters
     ----------
@@ -207,7 +208,7 @@ def prepare(
         others += [noisy[j] for j in range(k) if np.linalg.norm(planted_at[j] - planted_at[k]) < 6 * gSig]
         first = rng.uniform()
         late, calcium = (_stretched(trace, slow, first) for trace in (late, base.C[chosen[i]] / peaks[i]))
-            calcium = calcium / max(calcium.max(), 1e-9)
+        calcium = calcium / max(calcium.max(), 1e-9)
         shift = _unrelated_shift(late, others, rng)
         # What the planted trace's own noise adds to that of the place is part of the SNR.
         height = wanted[k] * local[k] / np.sqrt(max(1 - (wanted[k] * own[i] / peaks[i]) ** 2, 0.1))
@@ -300,9 +301,9 @@ def score_planted(planted: Planted, result, base) -> tuple[list[dict], dict]:
     Returns
     -------
     cells : list of dict
-        Of each planted cell: `snr`, `noise`, `row`, `column`, `source`, `late` (frames), `found` (number of the
-        component, or None), `accepted`, `cosine`, `r` (C against the planted C), `r_raw` (C + YrA against it),
-        and evaluation's `SNR_comp` and `r_value`.
+        Of each planted cell: `snr`, `noise`, `row`, `column`, `source`, `late` (frames), `found` (number of
+        the component, or None), `accepted`, `cosine`, `r` (C against the planted C), `r_raw` (C + YrA against
+        it), and evaluation's `SNR_comp` and `r_value`.
     existing : dict
         Of the components found without planting: how many, and how many of them are found again, for all and
         for the accepted ones.

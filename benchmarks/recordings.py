@@ -172,7 +172,7 @@ def _truth(case: Case, spec, gain: float, mean: np.ndarray) -> dict[str, np.ndar
 
 
 def _with_effects(case: Case, spec) -> tuple[np.ndarray, np.ndarray]:
-    """Simulate in memory, with what minisim lacks; give the counts, (T, d1, d2) uint8, and the sensor's mean."""
+    """Simulate in memory, with what minisim lacks; give the counts (T, d1, d2) and the sensor's mean."""
     import minisim
 
     before = minisim.simulate(spec, until="leakage")

@@ -37,7 +37,7 @@ class Case:
     binning : int
         Pixels of the sensor that make one of the movie, along each axis.
     cells : int or None
-        Exact number of cells in the layer, placed apart from each other, or 0; None takes the region's density.
+        Exact number of cells in the layer, placed apart from each other; None takes the region's density.
     density : float
         Factor on the region's density.
     deeper : float
