@@ -17,7 +17,7 @@ transients slower and rounder than those that were found. Two engines are compar
 `--from`, the result of one of them (`--keep` stores it) from which sources, places and shifts are taken.
 
 **SNR** is the peak of the planted calcium over the noise that its raw trace has: the noise of the recording
-projected on the footprint at that place, less the mean of its surroundings, and the scaled noise of the
+projected on the footprint at that place, less the median of its surroundings, and the scaled noise of the
 planted trace, both as the spread below the baseline. So vignette, dim tissue and restless background count.
 """
 
@@ -63,6 +63,8 @@ SOURCES, FEW = 20, 3
 OVERLAP, NEAR = 0.1, 2.0
 # And it is tissue where the frames vary at least this much of the median over the field.
 ALIVE = 0.5
+# Surroundings of a footprint: what is this much wider, but not nearer than this, px.
+SURROUNDINGS = (2, 7)
 # Frames over which a trace's baseline is followed.
 BASELINE_FRAMES = 300
 # Correlation of a planted trace with its source and its neighbours above which another time shift is tried.
@@ -452,14 +454,18 @@ def _margin(shifts: np.ndarray) -> int:
 
 def _noise_at(recording, shifts: np.ndarray, A: np.ndarray) -> np.ndarray:
     """Measure the noise of the corrected recording at footprints, counts at their peak."""
-    kernels = []
-    for image in A:
-        around = ndimage.binary_dilation(image > 0, iterations=3)
-        kernel = np.where(around, image - image[around].mean(), 0)
-        kernels.append((kernel / (kernel * image).sum()).ravel())
-    kernels = sp.csr_array(np.array(kernels).reshape(len(A), -1))
-    traces = [kernels @ frames.reshape(len(frames), -1).T for frames in _corrected(recording, shifts)]
-    traces = np.concatenate(traces, axis=1).astype(float)
+    wide = [[ndimage.binary_dilation(image > CORE, iterations=n) for n in SURROUNDINGS] for image in A]
+    around = [outer & ~inner for inner, outer in wide]
+    weights = [image[image > 0] / (image**2).sum() for image in A]
+    parts = [
+        # The median, since a neighbour's transients in the surroundings are no noise here.
+        [
+            frames[:, image > 0] @ weight - weight.sum() * np.median(frames[:, ring], axis=1)
+            for image, ring, weight in zip(A, around, weights)
+        ]
+        for frames in _corrected(recording, shifts)
+    ]
+    traces = np.concatenate(parts, axis=1).astype(float)
     traces -= baseline(traces, np.full(len(traces), 50.0), BASELINE_FRAMES)
     return np.array([spread_below_baseline(np.sort(trace)) for trace in traces])
 
