@@ -152,6 +152,7 @@ COLUMNS: dict[str, Callable[[dict], float]] = {
     "decay s": lambda m: m["dynamics"]["decay_s"],
     "true": lambda m: m["dynamics"]["true_decay_s"],
     "slope": lambda m: m["dynamics"]["amplitude_slope"],
+    "raw slope": lambda m: m["dynamics"].get("raw_slope", np.nan),
 }
 _COUNTS = ("cells", "found", "accepted", "doubles")
 

@@ -138,7 +138,8 @@ def dynamics(estimates, truth: Truth, rise: float, decay: float) -> dict:
     dict
         Medians over the cells: `spikes_100`, `spikes_200` (correlation at that many ms), the same with
         `_known` (the found raw traces deconvolved with the true rise and decay, by the better order),
-        `decay_s`, `true_decay_s`, `amplitude_slope`.
+        `decay_s`, `true_decay_s`, `amplitude_slope` of C, and `raw_slope` of C + YrA, which the
+        sparsity penalty hasn't shrunk.
     """
     found = match(estimates.A, truth.A).pairs
     found = found[truth.detectable[found[:, 1]]]
@@ -149,7 +150,9 @@ def dynamics(estimates, truth: Truth, rise: float, decay: float) -> dict:
         "true_decay_s": decay,
         "amplitude_slope": _median(amplitude_slopes(estimates.A, np.asarray(estimates.C), truth, found)),
     }
-    raw = np.asarray(estimates.C + estimates.YrA)[est]
+    raw = np.asarray(estimates.C + estimates.YrA)
+    told["raw_slope"] = _median(amplitude_slopes(estimates.A, raw, truth, found))
+    raw = raw[est]
     known = [_deconvolved(raw, g) for g in coefficients(rise, decay, truth.fr)]
     for width in WIDTHS:
         name = f"spikes_{width * 1000:.0f}"

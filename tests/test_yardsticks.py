@@ -216,9 +216,11 @@ def test_dynamics_of_a_perfect_fit(scene):
     )
     told = dynamics(estimates, truth_of(scene), 1e-6, decay)
     assert told["decay_s"] == pytest.approx(decay) and told["true_decay_s"] == decay
-    assert told["amplitude_slope"] == pytest.approx(1, abs=0.05)
+    # The penalty that makes spikes sparse takes amplitude away; the raw traces have all of it.
+    assert told["raw_slope"] == pytest.approx(1, abs=0.03)
+    assert 0.7 < told["amplitude_slope"] < told["raw_slope"]
     assert told["spikes_100"] == pytest.approx(told["spikes_100_known"], abs=1e-3)
-    assert 0.75 < told["spikes_100"] < told["spikes_200"] < 1
+    assert 0.95 < told["spikes_100"] <= told["spikes_200"] < 1
     none = SimpleNamespace(A=scene.flat_A[:, :0], C=C[:0], S=C[:0], YrA=C[:0], g=[])
     assert np.isnan(dynamics(none, truth_of(scene), 0.05, decay)["spikes_100"])
 
