@@ -104,7 +104,7 @@ def _why_false(component, cosine, hit, dims, vessels) -> str:
 
 def _cosine(A: sp.csc_array, A_true: np.ndarray) -> np.ndarray:
     """Cosine similarity of every component with every true cell, (K, K_true)."""
-    true = A_true.transpose(0, 2, 1).reshape(len(A_true), -1)
+    true = A_true.transpose(0, 2, 1).reshape(len(A_true), A.shape[0])
     product = A.T @ true.T
     lengths = np.sqrt(A.multiply(A).sum(axis=0))
     return product / np.maximum(np.outer(np.asarray(lengths).ravel(), np.linalg.norm(true, axis=1)), 1e-12)

@@ -32,6 +32,7 @@ def store(target: Path, estimates, pictures, correct) -> None:
         target,
         A=A.toarray().astype(np.float32),
         C=np.asarray(estimates.C, np.float32),
+        S=np.asarray(estimates.S, np.float32),
         YrA=np.asarray(estimates.YrA, np.float32),
         accepted=np.asarray(estimates.idx_components, int),
         SNR=estimates.SNR_comp,
@@ -59,10 +60,12 @@ def outcome(movie: Path, correct, estimates, pictures, parameters: dict) -> dict
     -------
     dict
         `found` and `accepted`; with a truth also `motion_px` (what there was), `shift_error_px` (what is
-        left), `all`, `after_evaluation` and `losses`.
+        left), `all`, `after_evaluation`, `losses`, `duplicates` (pairs among the accepted), and `dynamics`
+        where the truth has the indicator's time constants.
     """
     import numpy as np
 
+    from benchmarks.dynamics import duplicates, dynamics
     from benchmarks.losses import losses
     from workshop_utils import scoring
 
@@ -75,10 +78,14 @@ def outcome(movie: Path, correct, estimates, pictures, parameters: dict) -> dict
     everything = scoring.score(estimates.A, estimates.C, truth)
     accepted = scoring.score(estimates.A[:, kept], estimates.C[kept], truth)
     thresholds = parameters["min_corr"], parameters["min_pnr"]
+    with np.load(truth_file) as stored:
+        kinetics = [float(stored[name]) for name in ("rise", "decay") if name in stored]
     return counts | {
         "motion_px": round(float(scoring.shift_error(np.zeros_like(truth.shifts), truth.shifts)), 4),
         "shift_error_px": round(float(scoring.shift_error(correct.shifts_rig, truth.shifts)), 4),
         "all": asdict(everything),
         "after_evaluation": asdict(accepted),
         "losses": losses(estimates, pictures, truth, truth_file, *thresholds),
+        "duplicates": duplicates(estimates.A[:, kept], np.asarray(estimates.C)[kept]),
+        "dynamics": dynamics(estimates, truth, *kinetics) if len(kinetics) == 2 else {},
     }

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import effects
 from benchmarks.specs import Case, demo_module, half_size, recipe_of, spec_of
 
 __all__ = ["cache_folder", "make", "sensor_gain", "truth_recording"]
@@ -109,6 +110,9 @@ def make(case: Case, folder: Path | None = None) -> Path:
         The movie, uint8 TIFF; `NAME_truth.npz` beside it holds its truth.
     """
     key = json.dumps(asdict(case), sort_keys=True) + version("minisim")
+    if case.effects:
+        # They are this project's own, and change without a version.
+        key += Path(effects.__file__).read_text(encoding="utf-8")
     stem = f"{case.name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
     folder = cache_folder(folder)
     movie, truth_file = folder / f"{stem}.tif", folder / f"{stem}_truth.npz"
@@ -121,10 +125,18 @@ def make(case: Case, folder: Path | None = None) -> Path:
         warnings.simplefilter("ignore")
         gain = sensor_gain(case)
         spec = spec_of(case, gain)
-        # Its progress lines would drown the benchmark's own.
-        with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
-            video = minisim.simulate_video(spec, Path(work) / "counts.avi", progress=False)
-        mean = _write_tiff(video, Path(work) / "movie.tif", (case.frames, case.px, case.px))
+        sensed = None
+        if case.effects:
+            counts, sensed = _with_effects(case, spec)
+            frames = iter(counts)
+        else:
+            # Its progress lines would drown the benchmark's own.
+            with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+                video = minisim.simulate_video(spec, Path(work) / "counts.avi", progress=False)
+            frames = _read_video(video)
+        mean = _write_tiff(frames, Path(work) / "movie.tif", (case.frames, case.px, case.px))
+        # What the sensor saw decides what can be detected, not what was made of it.
+        mean = mean if sensed is None else sensed
         np.savez_compressed(Path(work) / "truth.npz", **_truth(case, spec, gain, mean))
         os.replace(Path(work) / "truth.npz", truth_file)
         os.replace(Path(work) / "movie.tif", movie)
@@ -135,35 +147,62 @@ def _truth(case: Case, spec, gain: float, mean: np.ndarray) -> dict[str, np.ndar
     """Assemble the arrays of the truth file; `mean` is the mean frame in counts."""
     rule, recipe = demo_module("make_demo"), recipe_of(case, gain)
     recording = truth_recording(spec)
-    truth = rule.in_counts(recording, recipe)
-    # The sensor cuts off the fraction of a count: half a count on average.
-    truth |= rule.detectable_cells(recording, recipe, truth, (mean + 0.5) / gain)
-    keep = rule.in_view(recording, recipe)
-    truth = {name: array[keep] for name, array in truth.items()}
-    truth["A"] = np.round(truth["A"] * 255).astype(np.uint8)
+    if case.cells == 0:
+        # minisim leaves out what it has none of.
+        T, dims = case.frames, (case.px, case.px)
+        truth = {"A": np.zeros((0, *dims), np.uint8), "C": np.zeros((0, T)), "S": np.zeros((0, T), np.uint8)}
+        truth |= {"detectable": np.zeros(0, bool), "blur_px": np.zeros(0)}
+    else:
+        truth = rule.in_counts(recording, recipe)
+        # The sensor cuts off the fraction of a count: half a count on average.
+        truth |= rule.detectable_cells(recording, recipe, truth, (mean + 0.5) / gain)
+        keep = rule.in_view(recording, recipe)
+        truth = {name: array[keep] for name, array in truth.items()}
+        truth["A"] = np.round(truth["A"] * 255).astype(np.uint8)
     sharp = truth["blur_px"][truth["detectable"]]
     return truth | {
         "shifts": recording.ground_truth.shifts.astype(np.float32),
         "fr": np.float32(case.fr),
+        "rise": np.float32(case.rise),
+        "decay": np.float32(case.decay),
         "pixel_size_um": np.float32(case.pixel_um),
         "gSig": np.int32(half_size(case, sharp if len(sharp) else truth["blur_px"])),
         "vessels": recording.ground_truth.vasculature_mask.astype(np.float16),
     }
 
 
-def _write_tiff(video: Path, target: Path, shape: tuple[int, int, int]) -> np.ndarray:
-    """Copy a grey video to a TIFF frame by frame; give the mean frame."""
+def _with_effects(case: Case, spec) -> tuple[np.ndarray, np.ndarray]:
+    """Simulate in memory, with what minisim lacks; give the counts (T, d1, d2) and the sensor's mean."""
+    import minisim
+
+    before = minisim.simulate(spec, until="leakage")
+    truth, acq = before.ground_truth, spec.acquisition
+    rng = np.random.default_rng([case.seed, 3])
+    at = effects.At(case.fr, truth.shifts, truth.vasculature_mask, (case.rise, case.decay), rng)
+    light = before.observed.astype(float)
+    for name in filter(case.effects.__contains__, effects.LIGHT):
+        light = effects.LIGHT[name](light, at)
+    sensor = acq.image_sensor
+    counts = np.array([sensor.photons_to_counts(f, rng) for f in np.maximum(light * case.photons, 0)], float)
+    sensed = counts.mean(axis=0)
+    for name in filter(case.effects.__contains__, effects.COUNTS):
+        counts = effects.COUNTS[name](counts, at)
+    return np.clip(counts, 0, 255).astype(np.uint8), sensed
+
+
+def _write_tiff(frames: Iterator[np.ndarray], target: Path, shape: tuple[int, int, int]) -> np.ndarray:
+    """Write frames to a TIFF one by one; give the mean frame."""
     import tifffile
 
     total = np.zeros(shape[1:])
 
-    def frames() -> Iterator[np.ndarray]:
-        for frame in _read_video(video):
+    def summed() -> Iterator[np.ndarray]:
+        for frame in frames:
             total[...] += frame
             yield frame
 
     tifffile.imwrite(
-        target, frames(), shape=shape, dtype=np.uint8, photometric="minisblack", metadata={"axes": "TYX"}
+        target, summed(), shape=shape, dtype=np.uint8, photometric="minisblack", metadata={"axes": "TYX"}
     )
     return total / shape[0]
 

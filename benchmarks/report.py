@@ -56,6 +56,12 @@ def show(measured: dict) -> None:
     for name, title in (("all", "all"), ("after_evaluation", "after evaluation")):
         if name in measured:
             print(f"  {title}: {_score(measured[name])}")
+    if dynamics := measured.get("dynamics"):
+        print(
+            f"  spikes' correlation {dynamics['spikes_100']:.3f} at 100 ms, {dynamics['spikes_200']:.3f} at "
+            f"200 ms; decay {dynamics['decay_s']:.2f} s (true {dynamics['true_decay_s']:.2f}); "
+            f"amplitude slope {dynamics['amplitude_slope']:.3f}"
+        )
     for name, counts in measured.get("losses", {}).items():
         if counts:
             print(f"  {name.replace('_', ', ')}: {told(counts)}")

@@ -14,6 +14,8 @@ __all__ = ["Case", "demo_module", "half_size", "recipe_of", "spec_of"]
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
 # The demo's limit of 4 px, in the tissue.
 MAX_BLUR_UM = 13.2
+# Blur of cells in focus, for a recording that has none to measure it on.
+FOCUSED_BLUR_UM = 8.0
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,12 @@ class Case:
         Factor on the region's diffuse background.
     activity : float
         minisim's activity level, 0 sparse to 1 dense.
+    tonic_hz : float
+        Spikes a second of a cell that fires all the time, instead of in bursts; 0: bursts of `activity`.
+    rise, decay : float
+        Time constants of the indicator, s.
+    effects : tuple of str
+        What minisim lacks: names in `benchmarks.effects`.
     vessels : float
         Factor on the radius of the vessels.
     seed : int
@@ -78,6 +86,10 @@ class Case:
     excitation: float = 10.0
     neuropil: float = 1.0
     activity: float = 0.5
+    tonic_hz: float = 0.0
+    rise: float = 0.05
+    decay: float = 0.5
+    effects: tuple[str, ...] = ()
     vessels: float = 1.0
     seed: int = 1
 
@@ -109,6 +121,8 @@ def spec_of(case: Case, gain: float = 1.0):
     from minisim.steps.cell import spike_activity_params
 
     start, stop, active_hz, quiet_hz = spike_activity_params(case.activity)
+    if case.tonic_hz:
+        active_hz = quiet_hz = case.tonic_hz
     region, scope = _region(case), _scope(case, gain)
     populations = _populations(case, region.population, scope.pixel_size_um)
     top, bottom = populations[0].depth_range_um
@@ -129,6 +143,8 @@ def spec_of(case: Case, gain: float = 1.0):
                 p_active_to_quiescent=stop,
                 active_rate_hz=active_hz,
                 quiescent_rate_hz=quiet_hz,
+                tau_rise_s=case.rise,
+                tau_decay_s=case.decay,
                 brightness_cv=0.35,
             ),
             extra_steps=[
@@ -146,7 +162,8 @@ def half_size(case: Case, blur_px: np.ndarray) -> int:
     light has fallen to half.
     """
     radius = _region(case).population.soma_radius_um / case.pixel_um
-    spread = np.hypot(radius / 2, np.median(blur_px))
+    blur = np.median(blur_px) if len(blur_px) else FOCUSED_BLUR_UM / case.pixel_um
+    spread = np.hypot(radius / 2, blur)
     return max(2, round(float(spread * np.sqrt(2 * np.log(2)))))
 
 
@@ -213,7 +230,7 @@ def _populations(case: Case, cells, pixel_um: float) -> list:
     top, bottom = (depth + case.deeper for depth in cells.depth_range_um)
     apart = 2 * cells.soma_radius_um + 1
     update = {"depth_range_um": (top, bottom), "min_distance_um": apart}
-    if case.cells:
+    if case.cells is not None:
         update["positions_um"] = _positions(case, (top, bottom), pixel_um, apart)
     update["density_per_mm3"] = cells.density_per_mm3 * case.density
     layers = [cells.model_copy(update=update)]

@@ -26,6 +26,9 @@ __all__ = ["THRESHOLDS", "distribution", "figures", "main", "run", "tally"]
 #: Thresholds of the seeds, the same for every recording.
 THRESHOLDS = {"min_corr": 0.8, "min_pnr": 10}
 
+# A decay is right within this share of the true one.
+DECAY_WITHIN = 0.15
+
 FIGURES = {
     "motion error px": lambda m: m["shift_error_px"],
     "F1, all": lambda m: m["all"]["f1"],
@@ -34,11 +37,20 @@ FIGURES = {
     "recall, all": lambda m: m["all"]["recall"],
     "median trace r": lambda m: m["all"]["trace_r_median"],
     "10th percentile of r": lambda m: m["all"]["trace_r_p10"],
+    "spikes, 100 ms": lambda m: _of_dynamics(m, "spikes_100"),
+    "spikes, 200 ms": lambda m: _of_dynamics(m, "spikes_200"),
+    "decay, off by": lambda m: abs(_of_dynamics(m, "decay_s") / _of_dynamics(m, "true_decay_s") - 1),
+    "amplitude slope": lambda m: _of_dynamics(m, "amplitude_slope"),
     "seconds": lambda m: m["process_s"],
     "cpu seconds": lambda m: m["total_cpu_s"],
 }
 # Small is good for these; for the others large is.
-SMALL_IS_GOOD = ("motion error px", "seconds", "cpu seconds")
+SMALL_IS_GOOD = ("motion error px", "decay, off by", "seconds", "cpu seconds")
+
+
+def _of_dynamics(measured: dict, name: str) -> float:
+    """Look up a figure that earlier sweeps haven't measured."""
+    return measured.get("dynamics", {}).get(name, np.nan)
 
 
 def run(
@@ -170,6 +182,8 @@ def main(argv: list[str] | None = None) -> int:
     overrides = overrides_from(options.parameters)
     results = run(options.only, cache_folder(options.cache), options.workers, options.keep, overrides)
     print("\n" + distribution(results))
+    off = figures(results)["decay, off by"]
+    print(f"decay within {DECAY_WITHIN:.0%} of the true one in {(off <= DECAY_WITHIN).sum()} of {len(off)}")
     for kind, counts in tally(results).items():
         print(
             f"{kind.replace('_', ', ')}: " + (", ".join(f"{n} {why}" for why, n in counts.items()) or "none")
