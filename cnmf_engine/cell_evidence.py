@@ -19,12 +19,12 @@ __all__ = ["FEW", "CellEvidence", "find_cells"]
 _LEAST_CORR, _LEAST_PNR = 0.3, 2.5
 #: Most maxima of either sign that are looked at, the clearest ones: it bounds the time.
 _MOST_PLACES = 200
-#: A cell's product of correlation and PNR is so many times what the background reaches: two maxima of the same
-#: noise differ by less.
+#: A cell's product of correlation and PNR is so many times what the background reaches: two maxima of the
+#: same noise differ by less.
 _CLEAR = 1.3
 #: Up to so many clear cells are few: then no maximum of the background may be as clear, and none is let in.
-#: With more, at most this share of them may be (movement leaves dips beside bright cells), and for each beyond
-#: six three are let in: a false seed costs less than a missed cell, and most cells aren't this clear.
+#: With more, at most this share of them may be (movement leaves dips beside bright cells), and for each
+#: beyond six three are let in: a false seed costs less than a missed cell, and most cells aren't this clear.
 FEW, _SHARE, _FALSE_EACH = 6, 0.25, 3
 #: The filter's rim answers a flash with a dip of up to this part of it, within so many gSig.
 _SHADOW, _SHADOW_REACH = 0.4, 4.0
@@ -34,7 +34,7 @@ _AREA, _LONGEST = (0.8, 6.5), 2.2
 #: Share of the frames, and the fewest, in which a place is brightest; they show what lights up there.
 _BRIGHTEST, _FEWEST_FRAMES = 0.02, 5
 #: Bounds of min_corr and the usual first guess. With few cells min_pnr is at most so many times what the
-#: background reaches; with many both thresholds leave at least the top 15 % of the pixels: cells cover no more.
+#: background reaches; with many both leave at most the top 15 % of the pixels, as cells cover no more.
 _LEAST_MIN_CORR, _USUAL_CORR, _USUAL_PNR = 0.5, 0.8, 10.0
 _ABOVE, _COVERED = 1.25, 15
 
@@ -73,10 +73,10 @@ def find_cells(images: Any, gSig: float, cn: Any = None, pnr: Any = None) -> Cel
 
     Calcium only makes cells brighter; noise, vessels, haze and movement darken as much as they brighten. So
     the movie's negative tells what a recording without cells would have reached: local maxima of its two
-    summary images, but for dips that the filter leaves around bright cells. Maxima that are too
-    long or too wide for a cell count on neither side. What stands out of that clearly is a cell. With few cells
-    the thresholds lie just above the background; with many they are lower, as a false seed can be rejected
-    later and a missed cell can't be found again.
+    summary images, but for dips that the filter leaves around bright cells. Maxima that are too long or too
+    wide for a cell count on neither side. What stands out of that clearly is a cell. With few cells the
+    thresholds lie just above the background; with many they are lower, as a false seed can be rejected later
+    and a missed cell can't be found again.
 
     Parameters
     ----------
@@ -203,5 +203,5 @@ def _count_clear(cells: np.ndarray, others: np.ndarray) -> int:
 
 
 def _barrier(values: np.ndarray, allowed: int) -> float:
-    """The highest of some values but for as many as are allowed to be higher; 0 where there are fewer."""
+    """Give the highest value but for as many as are allowed to be higher; 0 where there are fewer."""
     return float(np.sort(values)[::-1][allowed]) if len(values) > allowed else 0.0

@@ -30,7 +30,7 @@ _RULE = (
 )
 _RULE_AT_CELLS = (
     "Where the brightness of a cell jumps within {lag} frames, the difference of the two frames is the cell "
-    "without its background. Sigma {width:.1f} px fits the sharper third of the few cells (measured: {count})."
+    "without its background. Sigma {width:.1f} px fits the sharper third of the {count} that are clear."
 )
 _NO_RULE = (
     "No cell flashes clearly enough to be measured, so choose gSig by eye: a quarter of a cell's diameter."

@@ -189,9 +189,9 @@ recording.motion_figure(motion, fr, quadrants)
 # If they disagree by more than a third, look again: wide flashes are cells out of focus.
 #
 # Before that stands another question: **are there cells at all?** Calcium only makes cells brighter. Noise,
-# vessels and movement darken as much as they brighten. So the movie's negative shows what a recording without
-# cells would have reached, and only what stands out of that, small and round, counts as a cell. With few cells
-# only they are measured; without any you are told so, and what follows are usual values.
+# vessels and movement darken as much as they brighten. So the movie's negative shows what a recording
+# without cells would have reached, and only what stands out of that, small and round, counts as a cell.
+# With few cells only they are measured; without any you are told so, and what follows are usual values.
 #
 # The figure puts circles of half the size, the suggested size, and twice it on the same spots. *Good:* a
 # circle goes round one cell; where cells lie this close, it takes a little of its neighbours along (top
@@ -425,9 +425,9 @@ for file in work.iterdir():
 #   frames, more of them, or set `gSig` by eye.
 # - *The rate "does not fit":* look for time stamps. If the rate is right, the indicator isn't what you
 #   think, or the cells fire in long bursts.
-# - *"No cells are visible here":* the numbers beside it say what background and noise reach. Look at focus and
-#   light, at the movie itself, at another `gSig`, or at a longer part. Values that follow are usual ones. If few
-#   cells stand out, the dimmer ones may still be there: try lower thresholds, and judge each component.
+# - *"No cells are visible here":* the number beside it says what background and noise reach. Look at focus
+#   and light, at another `gSig`, or at a longer part. Values that follow are usual ones. If few cells stand
+#   out, dimmer ones may be there all the same: try lower thresholds, and judge each component.
 # - *"Movement can't be measured here":* there is neither vessel nor cell to align by. More light, a wider
 #   filter, or another part of the recording may help; else leave the correction out.
 # - *All sets find nothing:* look at the correlation image. If you see no cells either, look at movement and

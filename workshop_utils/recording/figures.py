@@ -116,8 +116,8 @@ def motion_figure(motion: Motion, fr: float, quadrants: Any = ()) -> LessonFigur
         f"Shifts of rows and columns over time, up to {motion.reach_px:.1f} px from the usual place, inside "
         f"the suggested limit of {motion.max_shift} px{apart}."
         if motion.measured
-        else "Shifts of rows and columns over time that jump about, and those of the quadrants, which agree in "
-        f"only {motion.seen:.0%} of the frames; dotted lines at the {limit}."
+        else "Shifts of rows and columns over time that jump about, and those of the quadrants, which agree "
+        f"in only {motion.seen:.0%} of the frames; dotted lines at the {limit}."
     )
     return figure
 

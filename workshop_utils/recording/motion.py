@@ -39,8 +39,8 @@ class Motion:
     Attributes
     ----------
     reach_px : float
-        Farthest that a frame lies from the usual place along an axis, px; frames that the quadrants contradict
-        don't count.
+        Farthest that a frame lies from the usual place along an axis, px; frames that the quadrants
+        contradict don't count.
     jitter_px : float
         Fast part: RMS distance from the course smoothed over 2 s, px.
     drift_px : float
@@ -88,13 +88,13 @@ class Motion:
         """What set `max_shift`, in words."""
         if not self.measured:
             return (
-                f"that is the usual value: movement can't be measured here, parts of the field agree on it in "
-                f"only {self.seen:.0%} of the frames"
+                "that is the usual value: movement can't be measured here, parts of the field agree on it "
+                f"in only {self.seen:.0%} of the frames"
             )
         if self.at_limit > 0:
             return (
-                f"{self.at_limit:.1%} of the frames reach the limit of {self.limit:g} px that was allowed; the "
-                "limit set it and not the movement, so measure again with a larger one"
+                f"{self.at_limit:.1%} of the frames reach the limit of {self.limit:g} px that was allowed; "
+                "the limit set it and not the movement, so measure again with a larger one"
             )
         usual = (
             f", and {_LEAST_SHIFT} is the least that is suggested" if self.max_shift == _LEAST_SHIFT else ""
@@ -107,8 +107,8 @@ class Motion:
             return (
                 "Movement can't be measured here: two quadrants or more agree with the whole field in only "
                 f"{self.seen:.0%} of the frames, so the shifts follow noise.\n"
-                f"Leave the movie uncorrected, or take max_shift {self.max_shift}, the usual value. What helps: "
-                "more light, a wider gSig_filt, or a part of the recording in which vessels or cells can be seen."
+                f"Leave the movie uncorrected, or take max_shift {self.max_shift}, the usual value. What may "
+                "help: more light, a wider gSig_filt, or a part of the recording that shows vessels or cells."
             )
         kind = "this is mostly jitter" if self.jitter_px * 3 > self.drift_px else "this is mostly drift"
         if self.reach_px < _STILL:

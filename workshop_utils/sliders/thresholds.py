@@ -210,7 +210,7 @@ def no_cells(cells: CellEvidence) -> str:
     """Say that no cells are visible, by how much, and what to do."""
     return (
         "No cells are visible here: nothing of their size stands out of background and noise, which reach a "
-        f"peak-to-noise ratio of {cells.background_pnr:.1f} as well when the movie is turned into its negative. "
+        f"peak-to-noise ratio of {cells.background_pnr:.1f} even in the movie's negative. "
         "Look at focus and light, try another gSig, or take a longer or livelier part of the recording."
     )
 

@@ -282,8 +282,8 @@ class CorrPnrTuner(SliderPanel):
         if self._drawn in self._cells:
             suggested = suggest_thresholds(self._cells[self._drawn])
             thresholds = (
-                f"min_corr {suggested.min_corr:g}, min_pnr {suggested.min_pnr:g} (with gSig {self._drawn:g}): "
-                f"{suggested.rule}"
+                f"min_corr {suggested.min_corr:g}, min_pnr {suggested.min_pnr:g} (with gSig "
+                f"{self._drawn:g}): {suggested.rule}"
             )
         self._rule.value = (
             "<div style='line-height:1.3;font-size:12px;color:#444'>Suggested start: "
