@@ -20,8 +20,9 @@ _LEAST_CORR, _LEAST_PNR = 0.3, 2.5
 #: Most maxima of either sign that are looked at, the clearest ones: it bounds the time.
 _MOST_PLACES = 200
 #: A cell's product of correlation and PNR is so many times what the background reaches: two maxima of the
-#: same noise differ by less.
-_CLEAR = 1.3
+#: same noise differ by less. And so many times the PNR of the median pixel: a small field has few maxima to
+#: tell by what noise may reach.
+_CLEAR, _ABOVE_NOISE = 1.3, 2.0
 #: Up to so many clear cells are few: then no maximum of the background may be as clear, and none is let in.
 #: With more, at most this share of them may be (movement leaves dips beside bright cells), and for each
 #: beyond six three are let in: a false seed costs less than a missed cell, and most cells aren't this clear.
@@ -125,7 +126,7 @@ def find_cells(images: Any, gSig: float, cn: Any = None, pnr: Any = None) -> Cel
     (corr, ratio), (corr_no, ratio_no) = _at(bright, found), _at(dark, decoys)
     noise = float(np.median(dark[1]))  # half of the pixels reach it by noise alone
     product = corr * ratio
-    n = _count_clear(product[product >= _CLEAR * noise], (corr_no * ratio_no)[small_decoy])
+    n = _count_clear(product[product >= _ABOVE_NOISE * noise], (corr_no * ratio_no)[small_decoy])
     many = n > FEW
     wanted = np.percentile(bright[0], 100 - _COVERED) if many else corr[:n].min(initial=_USUAL_CORR)
     min_corr = float(np.clip(wanted, _LEAST_MIN_CORR, _USUAL_CORR))
@@ -134,9 +135,9 @@ def find_cells(images: Any, gSig: float, cn: Any = None, pnr: Any = None) -> Cel
         return CellEvidence(found[:0], ratio[:0], level, np.nan, np.nan, "none")
     if not many:
         above = ratio[(corr >= min_corr) & (ratio > level)].min(initial=np.inf)
-        return CellEvidence(
-            found[:n], ratio[:n], level, min_corr, min(float(np.sqrt(above * level)), _ABOVE * level), "few"
-        )
+        # What is clear stays in, even if wide or long background reaches higher.
+        min_pnr = min(float(np.sqrt(above * level)), _ABOVE * level, float(ratio[:n].min()))
+        return CellEvidence(found[:n], ratio[:n], level, min_corr, min_pnr, "few")
     share = float(np.percentile(bright[1], 100 - _COVERED))
     rule = "usual" if max(share, level) > _USUAL_PNR else "share" if share > level else "background"
     return CellEvidence(found[:n], ratio[:n], level, min_corr, min(max(share, level), _USUAL_PNR), rule)
