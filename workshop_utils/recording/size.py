@@ -57,9 +57,10 @@ class Size:
         profile = "no spot stands out in the image"
         if np.isfinite(self.by_profile):
             profile = f"line profiles through spots of the image say sigma {self.by_profile:.1f} px"
+        verb = "is" if self.cells is None or len(self.cells.places) else "would be"
         return (
             f"{self.rule}\nFor comparison: {profile}.\n"
-            f"gSig {self.gSig} px, gSiz {self.gSiz} px; a cell is about {self.diameter} px wide."
+            f"gSig {self.gSig} px, gSiz {self.gSiz} px; a cell {verb} about {self.diameter} px wide."
         )
 
     __repr__ = __str__
