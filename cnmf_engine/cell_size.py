@@ -29,6 +29,10 @@ _RULE = (
     "Where the brightness jumps within {lag} frames, the difference of the two frames is the cell without "
     "its background. Sigma {width:.1f} px fits the sharper third of the {count} clearest jumps."
 )
+_RULE_AT_CELLS = (
+    "Where the brightness of a cell jumps within {lag} frames, the difference of the two frames is the cell "
+    "without its background. Sigma {width:.1f} px fits the sharper third of the {count} that are clear."
+)
 _NO_RULE = (
     "No cell flashes clearly enough to be measured, so choose gSig by eye: a quarter of a cell's diameter."
 )
@@ -53,7 +57,7 @@ class CellSize(NamedTuple):
     widths: np.ndarray
 
 
-def cell_size(images: Any) -> CellSize:
+def cell_size(images: Any, places: Any = None) -> CellSize:
     """
     Measure how wide cells are from the clearest flashes of a movie.
 
@@ -66,6 +70,8 @@ def cell_size(images: Any) -> CellSize:
     ----------
     images : array of shape (T, d1, d2)
         Movie or memory map; the middle (256 px) of its first 800 frames is used.
+    places : array of shape (n, 2), optional
+        Row and column of places that are known to be cells; only they are measured, and one is enough.
 
     Returns
     -------
@@ -87,13 +93,19 @@ def cell_size(images: Any) -> CellSize:
     if len(movie) <= 2 * _LAG or min(shape[1:]) < 12:
         return CellSize(np.nan, _NO_RULE, np.zeros(0))
     frames, rise = _sharpest_rise(movie)
-    places = _clear_places(rise)
+    if places is None:
+        places, fewest = _clear_places(rise), 3
+    else:
+        corner = rows.start, cols.start
+        places, fewest = np.asarray(places, dtype=int).reshape(-1, 2) - corner, 1
+        places = places[((places >= 0) & (places < rise.shape)).all(axis=1)]
     widths = np.array([_width_at(movie, frames[:, row, col], row, col) for row, col in places])
     widths = widths[np.isfinite(widths)]
-    if widths.size < 3:
+    if widths.size < fewest:
         return CellSize(np.nan, _NO_RULE, widths)
     width = float(np.percentile(widths, _SHARP))
-    return CellSize(width, _RULE.format(lag=_LAG, count=widths.size, width=width), widths)
+    rule = _RULE if fewest > 1 else _RULE_AT_CELLS
+    return CellSize(width, rule.format(lag=_LAG, count=widths.size, width=width), widths)
 
 
 def _sharpest_rise(movie: np.ndarray, n_best: int = 5) -> tuple[np.ndarray, np.ndarray]:

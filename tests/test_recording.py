@@ -157,6 +157,26 @@ def test_quadrants_that_are_lost_are_not_compared():
     assert "stay with rigid" in str(found)
 
 
+def test_movement_is_measured_only_where_parts_of_the_field_agree():
+    rng = np.random.default_rng(9)
+    noise = rng.uniform(-20, 20, (300, 2))
+    found = recording.motion(noise, FR, [rng.uniform(-20, 20, (300, 2)) for _ in range(4)], 20.0)
+    assert not found.measured and found.max_shift == 5 and np.isnan(found.apart_px)
+    assert "can't be measured" in str(found)
+    still = np.zeros((300, 2))
+    assert recording.motion(still, FR, [still] * 4, 20.0).measured, "no movement is a measurement too"
+
+
+def test_frames_that_the_quadrants_contradict_do_not_set_the_limit():
+    shifts = planted_motion()[:300]
+    lost = shifts.copy()
+    lost[40:50] = 19.0
+    found = recording.motion(lost, 20.0, [shifts] * 4, 20.0)
+    assert found.measured and found.seen == pytest.approx(290 / 300)
+    assert found.max_shift <= recording.motion(shifts, 20.0).max_shift + 1
+    assert "not believed" in str(found)
+
+
 def test_shifts_at_the_limit_are_counted():
     shifts = np.zeros((100, 2))
     shifts[:10, 0] = 5.0
@@ -191,7 +211,15 @@ def test_cell_size_is_measured(sigma):
 def test_size_of_a_movie_without_flashes_is_the_usual_one_and_says_so():
     found = recording.size(np.random.default_rng(0).normal(50, 3, (60, 40, 40)))
     assert found.gSig == 3
-    assert "the usual 3 px" in str(found)
+    assert "the usual 3 px" in str(found).lower()
+    assert "No cells are visible" in str(found) and len(found.cells.places) == 0
+
+
+def test_few_cells_alone_are_measured():
+    movie, centers = flashing(3.0, n=2, frames=300)
+    found = recording.size(movie, movie.max(axis=0))
+    assert len(found.cells.places) == 2
+    assert found.sigma == pytest.approx(3.0, rel=0.2) and "2 that are clear" in found.rule
 
 
 @pytest.mark.parametrize("tau", [4.0, 8.0])

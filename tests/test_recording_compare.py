@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from cnmf_engine.cell_evidence import CellEvidence
 from cnmf_engine.errors import InputError, ParameterError
 from workshop_utils import options, recording, session
 from workshop_utils.engine import cm, params
@@ -104,12 +105,15 @@ def test_misspelt_parameter_is_found_before_the_first_fit(demo, common):
         recording.compare(demo.images, {}, common)
 
 
+SEVEN = CellEvidence(np.zeros((7, 2), int), np.full(7, 20.0), 6.0, 0.75, 8.0, "share")
+NONE = CellEvidence(np.zeros((0, 2), int), np.zeros(0), 11.3, np.nan, np.nan, "none")
+
+
 def suggested(**changes) -> recording.Suggestion:
-    size = recording.Size(4, 9, 16, 4.2, 4.0, "measured")
-    rng = np.random.default_rng(0)
-    images = rng.random((100, 120)), 20 * rng.random((100, 120))
+    size = recording.Size(4, 9, 16, 4.2, 4.0, "measured", changes.pop("cells", SEVEN))
     moved = recording.motion(np.column_stack([np.linspace(-3, 3, 50), np.zeros(50)]), 10.0)
-    return recording.suggest(size, *images, 10.0, 0.4, moved, 4, **changes)
+    shape = changes.pop("shape", (100, 120))
+    return recording.suggest(size, shape, 10.0, 0.4, changes.pop("motion", moved), 4, **changes)
 
 
 def test_each_parameter_has_a_reason():
@@ -138,6 +142,26 @@ def test_suggestion_fits_the_parameters_and_the_lessons(tmp_path):
     options.check_parameters(given, declared)
     kept = json.loads(found.save(tmp_path / "own.json").read_text(encoding="utf-8"))
     assert kept["parameters"] == found.values
+
+
+def test_without_cells_usual_values_are_called_usual_and_the_first_line_says_why(tmp_path):
+    found = suggested(cells=NONE)
+    assert str(found).startswith("No cells are visible here") and "11.3" in str(found).splitlines()[0]
+    assert (found.values["min_corr"], found.values["min_pnr"]) == (0.8, 10.0)
+    assert all("usual" in found.reasons[name] for name in ("gSig", "min_corr", "min_pnr"))
+    kept = json.loads(found.save(tmp_path / "own.json").read_text(encoding="utf-8"))
+    assert kept["warning"].startswith("No cells")
+    assert "warning" not in json.loads(suggested().save(tmp_path / "own.json").read_text(encoding="utf-8"))
+
+
+def test_limit_that_no_movement_set_is_called_usual():
+    rng = np.random.default_rng(0)
+    course = rng.uniform(-20, 20, (60, 2))
+    parts = [rng.uniform(-20, 20, (60, 2)) for _ in range(4)]
+    found = suggested(motion=recording.motion(course, 10.0, parts, 20.0))
+    assert found.values["max_shift"] == 5
+    assert "usual value" in found.reasons["max_shift"]
+    assert "not a measurement" in found.reasons["gSig_filt"]
 
 
 def test_rate_that_does_not_fit_is_no_quiet_suggestion():

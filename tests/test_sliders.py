@@ -11,9 +11,11 @@ import cv2
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from synthetic import make_scene
 
 from cnmf_engine.errors import InputError
 from cnmf_engine.params import CNMFParams
+from cnmf_engine.summary_images import correlation_pnr
 from workshop_utils import sliders
 from workshop_utils.live import LivePlot
 from workshop_utils.truth import Truth
@@ -105,19 +107,29 @@ def test_ranges_come_from_the_data_and_hold_the_current_values(summary):
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, np.nan])
-def test_ranges_and_suggestion_of_constant_images_are_usable(value):
+def test_ranges_of_constant_images_are_usable(value):
     image = np.full((9, 9), value)
     for span in sliders.slider_ranges(image, image):
         assert span.low < span.high and np.isfinite(span).all()
-    suggested = sliders.suggest_thresholds(image, image)
-    assert 0.5 <= suggested.min_corr <= 0.8 and 0 <= suggested.min_pnr <= 10
 
 
-def test_suggestion_lets_every_cell_through_and_little_else(summary, truth):
-    suggested = sliders.suggest_thresholds(*summary)
-    view = sliders.tuner_view(*summary, suggested.min_corr, suggested.min_pnr, 2.5, truth)
-    assert len(view.score.missed) == 0 and len(view.score.false) <= 3
-    assert "15 %" in suggested.rule and type(suggested.min_corr) is type(suggested.min_pnr) is float
+@pytest.mark.parametrize("n", [1, 4, 7])
+def test_suggestion_lets_every_cell_through_and_little_else(n):
+    centres = [(14, 14), (14, 42), (42, 14), (42, 42), (28, 28), (56, 28), (28, 56)][:n]
+    scene = make_scene((70, 70), 300, centres, seed=n)
+    cn, pnr = correlation_pnr(scene.movie, gSig=2.5, swap_dim=False)
+    suggested = sliders.suggest_thresholds(sliders.find_cells(scene.movie, 2.5, cn, pnr))
+    seeds = sliders.seed_pixels(cn, pnr, 2.5, suggested.min_corr, suggested.min_pnr)
+    away = np.linalg.norm(scene.centres[:, None] - seeds, axis=2)
+    assert (away.min(axis=1) < 4).all() and (away.min(axis=0) >= 4).sum() <= (0 if n < 7 else 2)
+    assert f"{n} cell" in suggested.rule and type(suggested.min_corr) is type(suggested.min_pnr) is float
+
+
+def test_without_cells_the_usual_first_guess_is_given_and_called_so():
+    scene = make_scene((60, 60), 300, [], seed=5)
+    suggested = sliders.suggest_thresholds(sliders.find_cells(scene.movie, 2.5))
+    assert suggested[:2] == (0.8, 10.0) and suggested.rule.startswith("No cells are visible")
+    assert sliders.suggest_thresholds(None).rule.endswith("the usual first guess.")
 
 
 def test_view_keeps_exactly_what_reaches_both_thresholds(summary, truth):
@@ -246,7 +258,7 @@ def test_width_uses_the_engines_summary_images(opts, live, monkeypatch):
 def test_suggest_button_moves_the_sliders(summary, opts, live):
     tuner = sliders.corr_pnr_tuner(None, *summary, opts)
     part(tuner.widget, "Suggested start").click()
-    suggested = sliders.suggest_thresholds(*summary)
+    suggested = sliders.suggest_thresholds(None)
     assert tuner.min_corr == pytest.approx(suggested.min_corr) and tuner.min_pnr == pytest.approx(
         suggested.min_pnr
     )
@@ -259,7 +271,7 @@ def test_move_that_the_press_of_a_button_overtook_counts(summary, opts, live, mo
     assert opts.init["min_pnr"] == 14
     part(tuner.widget, "Suggested start").click()
     part(tuner.widget, "min_pnr").value = 20
-    suggested = sliders.suggest_thresholds(*summary).min_pnr
+    suggested = sliders.suggest_thresholds(None).min_pnr
     assert tuner.min_pnr == part(tuner.widget, "min_pnr").value == pytest.approx(suggested)
 
 

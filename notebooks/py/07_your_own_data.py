@@ -160,13 +160,19 @@ print(f"gSig_filt {gSig_filt} px")
 # *Good:* the dashed curves of the quadrants lie on the blue one, and all stay between the dotted limits.
 # *Bad:* quadrants that move apart (try piecewise rigid), curves that stick to a limit (allow more). In a
 # dim recording a quadrant may hold too little to be aligned on its own; then its curve jumps about, it says
-# nothing, and rigid is the safer choice.
+# nothing, and rigid is the safer choice. Where *most frames* look so, there is nothing to align by, neither
+# cells nor vessels: then no movement can be measured, and the movie stays as it is.
 
 # %% tags=["report"]
 mc = run(raw, gSig_filt)
 shifts, images = np.array(mc.shifts_rig), np.array(cm.load(mc.mmap_file[0]))
-quadrants = [np.array(run(part, gSig_filt).shifts_rig) for part in recording.quadrants(trial)]
+quadrants = [np.array(run(part, gSig_filt).shifts_rig) for part in recording.quadrants(raw)]
 motion = recording.motion(shifts, fr, quadrants, limit)
+if not motion.measured:
+    images = raw  # shifts that follow noise would only blur
+elif motion.seen < 0.95:  # some frames got lost, and a tighter limit keeps them
+    mc = run(raw, gSig_filt, max_shifts=(motion.max_shift, motion.max_shift))
+    images = np.array(cm.load(mc.mmap_file[0]))
 print(motion)
 recording.motion_figure(motion, fr, quadrants)
 
@@ -182,6 +188,11 @@ recording.motion_figure(motion, fr, quadrants)
 #
 # If they disagree by more than a third, look again: wide flashes are cells out of focus.
 #
+# Before that stands another question: **are there cells at all?** Calcium only makes cells brighter. Noise,
+# vessels and movement darken as much as they brighten. So the movie's negative shows what a recording
+# without cells would have reached, and only what stands out of that, small and round, counts as a cell.
+# With few cells only they are measured; without any you are told so, and what follows are usual values.
+#
 # The figure puts circles of half the size, the suggested size, and twice it on the same spots. *Good:* a
 # circle goes round one cell; where cells lie this close, it takes a little of its neighbours along (top
 # right). *Bad:* circles inside cells (top left), or around several (bottom left).
@@ -190,7 +201,7 @@ recording.motion_figure(motion, fr, quadrants)
 step = max(1, T // 1000)
 first, _ = cm.summary_images.correlation_pnr(images[::step], gSig=3, swap_dim=False)
 size = recording.size(images, np.nan_to_num(first))
-print(size)
+print(size, sliders.suggest_thresholds(size.cells).rule, sep="\n")
 cn, pnr = cm.summary_images.correlation_pnr(images[::step], gSig=size.gSig, swap_dim=False)
 cn, pnr = np.nan_to_num(cn), np.nan_to_num(pnr, posinf=0.0)
 recording.size_figure(cn, size.gSig)
@@ -217,7 +228,9 @@ print("\n".join(found) or f"Nothing in or beside {s.movie.name} tells a rate; be
 # *Good:* a smooth fall that the curve follows. *Bad:* a bumpy one (too few transients, or movement).
 
 # %% tags=["report"]
-seeds = sliders.seed_pixels(cn, pnr, size.gSig, *sliders.suggest_thresholds(cn, pnr)[:2])
+thresholds = sliders.suggest_thresholds(size.cells)
+seeds = sliders.seed_pixels(cn, pnr, size.gSig, thresholds.min_corr, thresholds.min_pnr)
+seeds = seeds if len(size.cells.places) else size.cells.places  # no cells, no transients to measure
 decay = recording.decay(images, seeds, size.gSig, fr, decay_time)
 print(decay)
 recording.decay_figure(decay)
@@ -241,12 +254,11 @@ recording.noise_figure(noise)
 # ## Parameters that follow
 #
 # Each with its reason. Reasons are what you can argue about with a colleague, and what goes into the methods
-# section; the numbers alone are not.
+# section; the numbers alone are not. Read them: where a limit or the usual value stands instead of a
+# measurement, the reason says so.
 
 # %%
-suggestion = recording.suggest(
-    size, cn, pnr, fr, decay_time, motion, gSig_filt, noise, (rows, columns), decay
-)
+suggestion = recording.suggest(size, (rows, columns), fr, decay_time, motion, gSig_filt, noise, decay)
 suggestion
 
 # %% [markdown]
@@ -413,6 +425,11 @@ for file in work.iterdir():
 #   frames, more of them, or set `gSig` by eye.
 # - *The rate "does not fit":* look for time stamps. If the rate is right, the indicator isn't what you
 #   think, or the cells fire in long bursts.
+# - *"No cells are visible here":* the number beside it says what background and noise reach. Look at focus
+#   and light, at another `gSig`, or at a longer part. Values that follow are usual ones. If few cells stand
+#   out, dimmer ones may be there all the same: try lower thresholds, and judge each component.
+# - *"Movement can't be measured here":* there is neither vessel nor cell to align by. More light, a wider
+#   filter, or another part of the recording may help; else leave the correction out.
 # - *All sets find nothing:* look at the correlation image. If you see no cells either, look at movement and
 #   light again.
 # - *All sets leave most behind:* what is left may be vessels or movement, not cells. Look at where it is.

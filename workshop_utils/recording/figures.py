@@ -105,13 +105,19 @@ def motion_figure(motion: Motion, fr: float, quadrants: Any = ()) -> LessonFigur
             ax.axhline(limit, color=COLORS["second"], ls=":", lw=1.2)
         ax.set(ylabel=f"{name} (px)")
         ax.margins(x=0.01)
-    axes[0, 0].set_title(f"shifts; dotted: the suggested limit, {motion.max_shift} px")
+    limit = f"suggested limit, {motion.max_shift} px"
+    if not motion.measured:
+        limit = f"usual limit, {motion.max_shift} px, as parts of the field don't agree on a movement"
+    axes[0, 0].set_title(f"shifts; dotted: the {limit}")
     axes[0, 0].legend(loc="upper right", ncols=2, frameon=True)
     axes[1, 0].set_xlabel("time (s)")
     apart = f", quadrants {motion.apart_px:.2f} px apart" if np.isfinite(motion.apart_px) else ""
     figure.alt = (
         f"Shifts of rows and columns over time, up to {motion.reach_px:.1f} px from the usual place, inside "
         f"the suggested limit of {motion.max_shift} px{apart}."
+        if motion.measured
+        else "Shifts of rows and columns over time that jump about, and those of the quadrants, which agree "
+        f"in only {motion.seen:.0%} of the frames; dotted lines at the {limit}."
     )
     return figure
 

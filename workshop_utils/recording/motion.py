@@ -22,6 +22,9 @@ _BEND, _FEW = 3.0, 0.1
 #: Quadrants that differ by more than this move differently, px.
 _NON_RIGID = 0.5
 _LEAST_SHIFT, _STILL = 5, 1.0
+#: A frame's shift is believed where so many quadrants find it on their own, to within _BEND; the movement is
+#: measured where that is so in at least this share of the frames.
+_WITNESSES, _SEEN = 2, 0.5
 #: A gain in agreement of this share of the best one is as good.
 _NEARLY = 0.95
 #: Jitter up to this many times the calmest is no difference.
@@ -36,7 +39,8 @@ class Motion:
     Attributes
     ----------
     reach_px : float
-        Farthest that a frame lies from the usual place along an axis, px.
+        Farthest that a frame lies from the usual place along an axis, px; frames that the quadrants
+        contradict don't count.
     jitter_px : float
         Fast part: RMS distance from the course smoothed over 2 s, px.
     drift_px : float
@@ -48,8 +52,14 @@ class Motion:
         fewer than two could be aligned on their own.
     at_limit : float
         Share of frames whose shift reached the limit that was allowed.
+    seen : float
+        Share of the frames whose shift two quadrants or more find on their own: 1 where there is structure
+        to align by, near 0 in mere noise; NaN without four quadrants.
+    limit : float
+        The limit that was allowed, px.
     max_shift : int
-        Limit that fits: half as much again as the reach, px.
+        Limit that fits: half as much again as the reach, and never below the usual 5, px. That is all there
+        is where the movement can't be measured.
     pw_rigid : bool
         Whether piecewise rigid correction is worth a try.
     course : ndarray of shape (T, 2)
@@ -62,12 +72,44 @@ class Motion:
     step_px: float
     apart_px: float
     at_limit: float
+    seen: float
+    limit: float
     max_shift: int
     pw_rigid: bool
     course: np.ndarray
 
+    @property
+    def measured(self) -> bool:
+        """Whether there is structure to align by, as far as parts of the field can tell."""
+        return not self.seen < _SEEN
+
+    @property
+    def why_max_shift(self) -> str:
+        """What set `max_shift`, in words."""
+        if not self.measured:
+            return (
+                "that is the usual value: movement can't be measured here, parts of the field agree on it "
+                f"in only {self.seen:.0%} of the frames"
+            )
+        if self.at_limit > 0:
+            return (
+                f"{self.at_limit:.1%} of the frames reach the limit of {self.limit:g} px that was allowed; "
+                "the limit set it and not the movement, so measure again with a larger one"
+            )
+        usual = (
+            f", and {_LEAST_SHIFT} is the least that is suggested" if self.max_shift == _LEAST_SHIFT else ""
+        )
+        return f"frames lie up to {self.reach_px:.1f} px from the usual place{usual}"
+
     def __str__(self) -> str:
         """Write the table."""
+        if not self.measured:
+            return (
+                "Movement can't be measured here: two quadrants or more agree with the whole field in only "
+                f"{self.seen:.0%} of the frames, so the shifts follow noise.\n"
+                f"Leave the movie uncorrected, or take max_shift {self.max_shift}, the usual value. What may "
+                "help: more light, a wider gSig_filt, or a part of the recording that shows vessels or cells."
+            )
         kind = "this is mostly jitter" if self.jitter_px * 3 > self.drift_px else "this is mostly drift"
         if self.reach_px < _STILL:
             kind = "this recording hardly moves"
@@ -81,6 +123,10 @@ class Motion:
             f"slow part    {self.drift_px:.1f} px; {kind}",
             f"quadrants    {together}",
         ]
+        if self.seen < 1:
+            lines.append(
+                f"not believed {1 - self.seen:.1%} of the frames: fewer than two quadrants confirm them"
+            )
         if self.at_limit > 0:
             lines.append(f"at the limit {self.at_limit:.1%} of the frames: allow more, and look again")
         return "\n".join(lines)
@@ -183,22 +229,37 @@ def motion(shifts: Any, fr: float, quadrant_shifts: Sequence[Any] = (), limit: f
             )
         )
     course = shifts - np.median(shifts, axis=0)
+    believed, seen = _believed(course, others)
     slow = gaussian_filter1d(course, max(_SLOW * fr / 2, 1.0), axis=0, mode="nearest")
-    reach = float(np.abs(course).max())
+    reach = float(np.abs(course[believed]).max(initial=0.0))
+    measured = not seen < _SEEN
     steps = np.linalg.norm(np.diff(course, axis=0), axis=1)
     credible = [part for part in others if _credible(part, course)]
-    apart = _apart(credible) if len(credible) > 1 else float("nan")
+    apart = _apart(credible) if measured and len(credible) > 1 else float("nan")
     return Motion(
         reach_px=reach,
         jitter_px=float(np.sqrt(((course - slow) ** 2).sum(axis=1).mean())),
         drift_px=float(np.ptp(slow, axis=0).max()),
         step_px=float(np.median(steps)) if len(steps) else 0.0,
         apart_px=apart,
-        at_limit=float(np.mean(np.abs(shifts).max(axis=1) >= limit - 0.05)),
-        max_shift=max(_LEAST_SHIFT, math.ceil(1.5 * reach)),
+        at_limit=float(np.mean(believed & (np.abs(shifts).max(axis=1) >= limit - 0.05))),
+        seen=seen,
+        limit=float(limit),
+        max_shift=max(_LEAST_SHIFT, math.ceil(1.5 * reach)) if measured else _LEAST_SHIFT,
         pw_rigid=bool(apart > _NON_RIGID),
         course=course,
     )
+
+
+def _believed(course: np.ndarray, parts: list[np.ndarray]) -> tuple[np.ndarray, float]:
+    """Which frames' shifts parts of the field don't contradict, (T,), and the share that they confirm."""
+    believed = np.ones(len(course), dtype=bool)
+    if len(parts) < 4:
+        return believed, float("nan")
+    n = len(parts[0])
+    away = np.stack([np.linalg.norm(part - np.median(part, axis=0) - course[:n], axis=1) for part in parts])
+    believed[:n] = (away <= _BEND).sum(axis=0) >= _WITNESSES
+    return believed, float(believed[:n].mean())
 
 
 def _credible(part: np.ndarray, course: np.ndarray) -> bool:

@@ -97,13 +97,15 @@ class Noise:
             f"brightness to the power {round(self.slope, 1) + 0.0:.1f}: " if np.isfinite(self.slope) else ""
         )
         peaks = (
-            f"{self.peaks:.1f} times a pixel's noise" if np.isfinite(self.peaks) else "no seeds to look at"
+            f"{self.peaks:.1f} times a pixel's noise at the median seed"
+            if np.isfinite(self.peaks)
+            else "no seeds to look at"
         )
         lines = [
             f"noise        {self.level:.2f} grey levels (median pixel), "
             f"{_share(self.level, self.brightness)} of the brightness",
             f"variance     {power}{self.source}",
-            f"peaks        {peaks} at the median seed",
+            f"peaks        {peaks}",
             f"tsub 2       {_words(self.in_time)}",
             f"ssub 2       {_words(self.in_space)}",
         ]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from workshop_utils.recording.excerpt import as_movie
+
+if TYPE_CHECKING:
+    from cnmf_engine.cell_evidence import CellEvidence
 
 __all__ = ["Size", "cell_profile", "size"]
 
@@ -16,6 +19,8 @@ __all__ = ["Size", "cell_profile", "size"]
 _FWHM = 2.3548
 _REACH = 16
 _USUAL, _LEAST = 3.0, 1.5
+#: Widths at which cells are looked for where none show at the width that was measured, px.
+_OTHERS = (3, 5)
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,8 @@ class Size:
         The same from line profiles through the brightest spots of an image; NaN without any.
     rule : str
         How it was found.
+    cells : CellEvidence or None
+        Which cells stand out with this width, and what background and noise reach; None where nobody looked.
     """
 
     gSig: int
@@ -43,15 +50,17 @@ class Size:
     sigma: float
     by_profile: float
     rule: str
+    cells: CellEvidence | None = None
 
     def __str__(self) -> str:
         """Say it."""
         profile = "no spot stands out in the image"
         if np.isfinite(self.by_profile):
             profile = f"line profiles through spots of the image say sigma {self.by_profile:.1f} px"
+        verb = "is" if self.cells is None or len(self.cells.places) else "would be"
         return (
             f"{self.rule}\nFor comparison: {profile}.\n"
-            f"gSig {self.gSig} px, gSiz {self.gSiz} px; a cell is about {self.diameter} px wide."
+            f"gSig {self.gSig} px, gSiz {self.gSiz} px; a cell {verb} about {self.diameter} px wide."
         )
 
     __repr__ = __str__
@@ -64,6 +73,8 @@ def size(images: Any, cn: Any = None) -> Size:
     The engine's measure (`cnmf_engine.cell_size`, the one behind *Suggested start* in lesson 3) takes the
     clearest flashes: the difference of two frames around a rise is the cell without its background. Line
     profiles through the brightest spots of an image are the same by eye, and stand in where nothing flashes.
+    Noise and vessels jump too, so cells have to stand out of both (`cnmf_engine.cell_evidence`): with few of
+    them, only they are measured; without any, the width is the usual one.
 
     Parameters
     ----------
@@ -82,6 +93,7 @@ def size(images: Any, cn: Any = None) -> Size:
     InputError
         If `images` isn't a movie.
     """
+    from cnmf_engine.cell_evidence import FEW, find_cells
     from cnmf_engine.cell_size import cell_size
 
     measured = cell_size(as_movie(images))
@@ -100,7 +112,27 @@ def size(images: Any, cn: Any = None) -> Size:
         source = f"{best:.1f} px, from line profiles," if clear else f"the usual {best:g} px"
         rule = f"{rule} Until then {source} is taken."
     gSig = int(max(2, round(best)))
-    return Size(gSig, 2 * gSig + 1, 4 * gSig, sigma, profile, rule)
+    tried = list(dict.fromkeys((gSig, *_OTHERS)))
+    for width in tried:
+        cells = find_cells(images, width)
+        if len(cells.places):
+            break
+    if not len(cells.places):
+        sigma, gSig = float("nan"), round(_USUAL)
+        cells = find_cells(images, gSig)
+        rule = (
+            "No cells are visible here, so there is nothing to measure: nothing of the size of a cell stands "
+            f"out of background and noise (looked for with gSig {', '.join(map(str, tried))} px). The usual "
+            f"{gSig} px is taken."
+        )
+    elif len(cells.places) <= FEW:
+        measured = cell_size(images, cells.places)
+        sigma, rule = float(measured.gSig), measured.rule
+        gSig = int(max(2, round(sigma))) if np.isfinite(sigma) else width
+    if gSig != width and len(cells.places):
+        closer = find_cells(images, gSig)
+        cells, gSig = (closer, gSig) if len(closer.places) else (cells, width)
+    return Size(gSig, 2 * gSig + 1, 4 * gSig, sigma, profile, rule, cells)
 
 
 def brightest_spots(image: Any, most: int = 12, gSig: float = 2.5) -> np.ndarray:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from workshop_utils.files import write_text
 
 if TYPE_CHECKING:
@@ -50,16 +52,20 @@ class Suggestion:
         `min_pnr`, `tsub`, `rf`, `stride`.
     reasons : dict of str to str
         Name to reason.
+    warning : str
+        What stands above the table: that no cells are visible, and what to do. Empty where they are.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    warning: str = ""
 
     def __str__(self) -> str:
         """Write the table."""
-        return "\n".join(
+        lines = [
             f"{name:<11} {value!s:>6}  because {self.reasons[name]}" for name, value in self.values.items()
-        )
+        ]
+        return "\n".join([self.warning, *lines] if self.warning else lines)
 
     __repr__ = __str__
 
@@ -118,19 +124,19 @@ class Suggestion:
             The same.
         """
         content = {"parameters": self.values, "reasons": self.reasons}
+        if self.warning:
+            content["warning"] = self.warning
         return write_text(Path(path), json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def suggest(
     size: Size,
-    cn: Any,
-    pnr: Any,
+    shape: tuple[int, int],
     fr: float,
     decay_time: float,
     motion: Motion | None = None,
     gSig_filt: int | None = None,
     noise: Noise | None = None,
-    shape: tuple[int, int] | None = None,
     decay: Decay | None = None,
 ) -> Suggestion:
     """
@@ -139,9 +145,9 @@ def suggest(
     Parameters
     ----------
     size : Size
-        From `size`.
-    cn, pnr : arrays of shape (d1, d2)
-        Summary images that were made with this size.
+        From `size`, with the cells that stand out.
+    shape : (int, int)
+        Rows and columns of the whole movie. Patches aren't larger.
     fr, decay_time : float
         Frames a second, Hz, and the indicator's time constant, s.
     motion : Motion, optional
@@ -150,8 +156,6 @@ def suggest(
         Width of the filter that was chosen by comparing several, px.
     noise : Noise, optional
         From `noise`; says whether to average in time.
-    shape : (int, int), optional
-        Rows and columns of the whole movie; that of `cn` by default. Patches aren't larger.
     decay : Decay, optional
         From `decay`; says whether the rate is plausible.
 
@@ -160,7 +164,7 @@ def suggest(
     Suggestion
         Values and reasons; prints as a table.
     """
-    from workshop_utils.sliders import suggest_thresholds
+    from workshop_utils.sliders import no_cells, suggest_thresholds
 
     why: dict[str, tuple[Any, str]] = {
         "frame_rate": (float(fr), _of_rate(decay)),
@@ -169,7 +173,9 @@ def suggest(
     if gSig_filt is not None:
         why["gSig_filt"] = (
             int(gSig_filt),
-            "of the widths compared it lies in the middle of those that align the frames",
+            "of the widths compared it lies in the middle of those that align the frames"
+            if motion is None or motion.measured
+            else "no width aligns the frames here: a value to start from, not a measurement",
         )
     if motion is not None:
         why |= _of_motion(motion)
@@ -177,22 +183,23 @@ def suggest(
         f"sigma {size.sigma:.1f} px measured" if math.isfinite(size.sigma) else "a guess: measure it by eye"
     )
     why["gSig"] = (size.gSig, f"cells are about {size.diameter} px wide ({sigma})")
-    thresholds = suggest_thresholds(cn, pnr)
-    why["min_corr"] = (thresholds.min_corr, "the top 15 % of pixels reach it; never above 0.8, nor below 0.5")
-    why["min_pnr"] = (thresholds.min_pnr, "the top 15 % of pixels reach it; never above 10")
-    if noise is not None:
+    visible = size.cells is None or len(size.cells.places) > 0
+    if not visible:
+        why["gSig"] = (size.gSig, "that is the usual value: no cells are visible that could be measured")
+    thresholds = suggest_thresholds(size.cells)
+    why["min_corr"] = (thresholds.min_corr, thresholds.why_corr)
+    why["min_pnr"] = (thresholds.min_pnr, thresholds.why_pnr)
+    if noise is not None and np.isfinite(noise.peaks):
         gain = noise.in_time.gain
         why["tsub"] = (noise.tsub, f"averaging two frames changes peak-to-noise by a factor of {gain:.2f}")
-    shape = shape or tuple(int(n) for n in cn.shape)
     rf, stride = _patches(size.diameter, min(shape))
     why["rf"] = (rf, f"a patch of {2 * rf + 1} px is {(2 * rf + 1) / size.diameter:.1f} cells wide")
     why["stride"] = (
         stride,
         f"patches overlap by {stride + 1} px, {(stride + 1) / size.diameter:.1f} cells",
     )
-    return Suggestion(
-        {name: value for name, (value, _) in why.items()}, {name: reason for name, (_, reason) in why.items()}
-    )
+    values, reasons = ({name: pair[k] for name, pair in why.items()} for k in (0, 1))
+    return Suggestion(values, reasons, "" if visible else no_cells(size.cells))
 
 
 def _of_rate(decay: Decay | None) -> str:
@@ -211,7 +218,7 @@ def _of_motion(motion: Motion) -> Mapping[str, tuple[Any, str]]:
     if math.isfinite(motion.apart_px):
         together = f"quadrants of the field move {motion.apart_px:.2f} px apart"
     return {
-        "max_shift": (motion.max_shift, f"frames lie up to {motion.reach_px:.1f} px from the usual place"),
+        "max_shift": (motion.max_shift, motion.why_max_shift),
         "pw_rigid": (motion.pw_rigid, together),
     }
 

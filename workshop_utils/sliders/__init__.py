@@ -7,6 +7,7 @@ Each widget is a thin layer: a pure function turns thresholds into a view, a fun
 
 from __future__ import annotations
 
+from cnmf_engine.cell_evidence import find_cells
 from cnmf_engine.cell_size import CellSize, cell_size
 from workshop_utils.sliders.decisions import ExplorerView, explorer_view, split_components
 from workshop_utils.sliders.explorer import EvaluationExplorer, evaluation_explorer
@@ -15,6 +16,7 @@ from workshop_utils.sliders.thresholds import (
     SliderRanges,
     Thresholds,
     TunerView,
+    no_cells,
     seed_pixels,
     slider_ranges,
     suggest_thresholds,
@@ -32,9 +34,11 @@ __all__ = [
     "Thresholds",
     "TunerView",
     "cell_size",
+    "find_cells",
     "corr_pnr_tuner",
     "evaluation_explorer",
     "explorer_view",
+    "no_cells",
     "seed_pixels",
     "slider_ranges",
     "split_components",

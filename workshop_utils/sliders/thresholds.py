@@ -11,6 +11,7 @@ import numpy as np
 from cnmf_engine.errors import InputError, explain
 
 if TYPE_CHECKING:
+    from cnmf_engine.cell_evidence import CellEvidence
     from workshop_utils.scoring import SeedScore, Truth
 
 __all__ = [
@@ -18,20 +19,19 @@ __all__ = [
     "SliderRanges",
     "Thresholds",
     "TunerView",
+    "no_cells",
     "seed_pixels",
     "slider_ranges",
     "suggest_thresholds",
     "tuner_view",
 ]
 
-_SHARE = 15
-_LEAST_CORR = 0.5
 _FIRST_GUESS = (0.8, 10.0)
-_RULE = (
-    f"Cells cover a small part of the field, so each threshold leaves the top {_SHARE} % of the pixels; "
-    f"but min_corr is never below {_LEAST_CORR:g}, and neither is above the usual first guess, "
-    f"{_FIRST_GUESS[0]:g} and {_FIRST_GUESS[1]:g}."
-)
+_PNR_RULES = {
+    "background": "background and noise reach {background:.1f} here, and what is higher is likely a cell",
+    "share": "the top 15 % of pixels reach it, and cells cover no more of a field",
+    "usual": "that is the usual first guess and the limit here; the images alone would ask for more",
+}
 
 
 class SliderRange(NamedTuple):
@@ -72,12 +72,16 @@ class Thresholds(NamedTuple):
     min_corr, min_pnr : float
         The thresholds.
     rule : str
-        The rule in a sentence.
+        The rule in a sentence or two.
+    why_corr, why_pnr : str
+        What set each of them.
     """
 
     min_corr: float
     min_pnr: float
     rule: str
+    why_corr: str
+    why_pnr: str
 
 
 class TunerView(NamedTuple):
@@ -162,28 +166,53 @@ def slider_ranges(cn: Any, pnr: Any, keep: tuple[float, float] | None = None) ->
     return SliderRanges(corr, ratio)
 
 
-def suggest_thresholds(cn: Any, pnr: Any) -> Thresholds:
+def suggest_thresholds(cells: CellEvidence | None) -> Thresholds:
     """
-    Suggest where to start: cells cover little of the field, so each threshold leaves its top 15 % of pixels.
+    Suggest where to start, and say why.
 
-    Where cells lie close that would be too strict, so neither goes above the usual first guess, 0.8 and 10.
-
-    The suggestion is low on purpose: a false seed can be rejected later, a missed cell can't be found again.
+    With few cells the thresholds lie just above what background and noise reach in the same movie, with many
+    they are low on purpose: a false seed can be rejected later, a missed cell can't be found again.
 
     Parameters
     ----------
-    cn, pnr : arrays of shape (d1, d2)
-        Correlation image and peak-to-noise ratio.
+    cells : cnmf_engine.cell_evidence.CellEvidence or None
+        What `find_cells` found; without it, or without cells, the usual first guess is all there is.
 
     Returns
     -------
     Thresholds
         Rounded down to what the sliders can show.
     """
-    cn, pnr = clean_images(cn, pnr)
-    corr = float(np.clip(np.percentile(cn, 100 - _SHARE), _LEAST_CORR, _FIRST_GUESS[0]))
-    ratio = min(float(np.percentile(pnr, 100 - _SHARE)), _FIRST_GUESS[1])
-    return Thresholds(math.floor(corr * 100 + 1e-6) / 100, math.floor(ratio * 10 + 1e-6) / 10, _RULE)
+    if cells is None or not len(cells.places):
+        why = "the usual first guess, not a measurement"
+        found = "The movie isn't here to be looked at." if cells is None else no_cells(cells)
+        return Thresholds(*_FIRST_GUESS, f"{found} 0.8 and 10 are the usual first guess.", why, why)
+    corr, ratio = math.floor(cells.min_corr * 100 + 1e-6) / 100, math.floor(cells.min_pnr * 10 + 1e-6) / 10
+    n, plural = len(cells.places), "" if len(cells.places) == 1 else "s"
+    if cells.rule == "few":
+        why = (
+            "all of them reach it; never above the usual 0.8, nor below 0.5",
+            f"background and noise reach {cells.background_pnr:.1f} here, the weakest of the clear cells "
+            f"{cells.pnr.min():.1f}",
+        )
+        rule = (
+            f"Only {n} cell{plural} stand{'' if plural else 's'} out: min_pnr: {why[1]}; min_corr: {why[0]}."
+        )
+        return Thresholds(corr, ratio, rule, *why)
+    why = (
+        "the top 15 % of pixels reach it; never above 0.8, nor below 0.5",
+        _PNR_RULES[cells.rule].format(background=cells.background_pnr),
+    )
+    return Thresholds(corr, ratio, f"{n} cells stand out. min_corr: {why[0]}. min_pnr: {why[1]}.", *why)
+
+
+def no_cells(cells: CellEvidence) -> str:
+    """Say that no cells are visible, by how much, and what to do."""
+    return (
+        "No cells are visible here: nothing of their size stands out of background and noise, which reach a "
+        f"peak-to-noise ratio of {cells.background_pnr:.1f} even in the movie's negative. "
+        "Look at focus and light, try another gSig, or take a longer or livelier part of the recording."
+    )
 
 
 def box_size(gSig: float) -> int:

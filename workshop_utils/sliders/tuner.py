@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from cnmf_engine.cell_evidence import CellEvidence, find_cells
 from cnmf_engine.cell_size import CellSize, cell_size
 from cnmf_engine.errors import InputError
 from workshop_utils.players.output import headless
@@ -60,7 +61,10 @@ class CorrPnrTuner(SliderPanel):
         self._computing = threading.Lock()
         self._filtering = NewestWish(self._images_of, self._arrived, self._failed)
         self._sizing = NewestWish(lambda _: cell_size(self._movie), self._sized, self._not_sized)
-        suggested = suggest_thresholds(cn, pnr)
+        #: What stands out with each width; None where it couldn't be looked for.
+        self._cells: dict[float, CellEvidence | None] = {}
+        self._weighing = NewestWish(self._weigh, self._weighed, lambda width, _: self._weighed(width, None))
+        suggested = suggest_thresholds(None)
         self.min_corr = _value_or(opts.init.get("min_corr"), suggested.min_corr)
         self.min_pnr = _value_or(opts.init.get("min_pnr"), suggested.min_pnr)
         if not headless():
@@ -115,6 +119,7 @@ class CorrPnrTuner(SliderPanel):
         """
         self._sizing.wait(timeout)
         self._filtering.wait(timeout)
+        self._weighing.wait(timeout)
 
     def _images_of(self, width: float) -> tuple[np.ndarray, np.ndarray]:
         with self._computing:
@@ -155,9 +160,9 @@ class CorrPnrTuner(SliderPanel):
         self._draw()
         for name, control in self._sliders.items():
             control.observe(lambda change, name=name: self._move(name, change["new"]), "value")
-        self._show_rule()
         if getattr(self._movie, "ndim", 0) == 3:
             self._sizing.wish(None)
+        self._look_for_cells()
 
     def _move(self, name: str, value: float) -> None:
         """Follow a slider."""
@@ -206,10 +211,29 @@ class CorrPnrTuner(SliderPanel):
             control.max, control.min = span.high, span.low
         self._draw_images(ranges)
         self._show_busy()
-        self._show_rule()
+        self._look_for_cells()
         if self._suggesting:
             self._set_thresholds()
         self._draw()
+
+    def _look_for_cells(self) -> None:
+        """Look for what stands out with the width that is shown, unless that is known."""
+        if getattr(self._movie, "ndim", 0) != 3:
+            self._cells[self._drawn] = None
+        elif self._drawn not in self._cells:
+            self._weighing.wish(self._drawn)
+        self._show_rule()
+
+    def _weigh(self, width: float) -> CellEvidence:
+        return find_cells(self._movie, width, *self._images_of(width))
+
+    def _weighed(self, width: float, cells: CellEvidence | None) -> None:
+        """Take over what was found; a press of the button may be waiting for it."""
+        with self.lock:
+            self._cells[width] = cells
+            self._show_rule()
+            if self._suggesting and width == self.gSig == self._drawn:
+                self._set_thresholds()
 
     def _draw_images(self, ranges: SliderRanges) -> None:
         self._plot.update(**image_changes(*self.images(), ranges))
@@ -253,12 +277,17 @@ class CorrPnrTuner(SliderPanel):
 
     def _show_rule(self) -> None:
         """Write down the suggestion and the rules behind it."""
-        suggested = suggest_thresholds(*self._images[self._drawn])
         size = "" if self._size is None else f"gSig {self._suggested_width():g}: {self._size.rule} "
+        thresholds = f"⏳ looking for cells with gSig {self._drawn:g} …"
+        if self._drawn in self._cells:
+            suggested = suggest_thresholds(self._cells[self._drawn])
+            thresholds = (
+                f"min_corr {suggested.min_corr:g}, min_pnr {suggested.min_pnr:g} (with gSig "
+                f"{self._drawn:g}): {suggested.rule}"
+            )
         self._rule.value = (
             "<div style='line-height:1.3;font-size:12px;color:#444'>Suggested start: "
-            f"{size}min_corr {suggested.min_corr:g}, min_pnr {suggested.min_pnr:g} (with gSig "
-            f"{self._drawn:g}): {suggested.rule}</div>"
+            f"{size}{thresholds}</div>"
         )
 
     def _suggest(self, _button: Any = None) -> None:
@@ -271,12 +300,14 @@ class CorrPnrTuner(SliderPanel):
             if width != self.gSig:
                 self._sliders["gSig"].value = width
             elif width == self._drawn:
-                self._set_thresholds()
+                self._set_thresholds()  # at once, or as soon as cells have been looked for
 
     def _set_thresholds(self) -> None:
         """Move the sliders of the thresholds to the suggestion for the images that are shown."""
+        if self._drawn not in self._cells:
+            return
         self._suggesting = False
-        suggested = suggest_thresholds(*self.images())
+        suggested = suggest_thresholds(self._cells[self._drawn])
         for name in ("min_corr", "min_pnr"):
             control = self._sliders[name]
             value = float(np.clip(getattr(suggested, name), control.min, control.max))

@@ -1,0 +1,208 @@
+"""Whether a movie shows cells at all: what stands out of it, against what background and noise reach."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .cnmf.geometry import Box
+from .cnmf.seeding import seed_pixels
+from .errors import InputError, explain
+from .filters import filter_frames, mean_centred_kernel
+from .peak_noise import filtered_images
+from .summary_images import correlation_pnr
+
+__all__ = ["FEW", "CellEvidence", "find_cells"]
+
+#: Correlation and PNR from which on a local maximum is looked at; noise alone reaches both.
+_LEAST_CORR, _LEAST_PNR = 0.3, 2.5
+#: Most maxima of either sign that are looked at, the clearest ones: it bounds the time.
+_MOST_PLACES = 200
+#: A cell's product of correlation and PNR is so many times what the background reaches: two maxima of the
+#: same noise differ by less. And so many times the PNR of the median pixel: a small field has few maxima to
+#: tell by what noise may reach.
+_CLEAR, _ABOVE_NOISE = 1.3, 2.0
+#: Up to so many clear cells are few: then no maximum of the background may be as clear, and none is let in.
+#: With more, at most this share of them may be (movement leaves dips beside bright cells), and for each
+#: beyond six three are let in: a false seed costs less than a missed cell, and most cells aren't this clear.
+FEW, _SHARE, _FALSE_EACH = 6, 0.25, 3
+#: The filter's rim answers a flash with a dip of up to this part of it, within so many gSig.
+_SHADOW, _SHADOW_REACH = 0.4, 4.0
+#: Area at half height in units of gSig squared (4.4 for a Gaussian of that width, less once it is filtered),
+#: and length over width, of what can be a cell; vessels that move are longer, haze is wider.
+_AREA, _LONGEST = (0.8, 6.5), 2.2
+#: Share of the frames, and the fewest, in which a place is brightest; they show what lights up there.
+_BRIGHTEST, _FEWEST_FRAMES = 0.02, 5
+#: Bounds of min_corr and the usual first guess. With few cells min_pnr is at most so many times what the
+#: background reaches; with many both leave at most the top 15 % of the pixels, as cells cover no more.
+_LEAST_MIN_CORR, _USUAL_CORR, _USUAL_PNR = 0.5, 0.8, 10.0
+_ABOVE, _COVERED = 1.25, 15
+
+
+class CellEvidence(NamedTuple):
+    """
+    What stands out of a movie as cells do, and what background and noise reach in it.
+
+    Attributes
+    ----------
+    places : ndarray of shape (n, 2), int
+        Row and column of what can only be cells, the clearest first; empty where nothing can.
+    pnr : ndarray of shape (n,)
+        Their peak-to-noise ratios.
+    background_pnr : float
+        Peak-to-noise ratio that background and noise reach where they correlate as cells do, but for some of
+        the highest maxima where cells are many.
+    min_corr, min_pnr : float
+        Thresholds that let the cells in and hardly anything else; NaN without cells.
+    rule : {'none', 'few', 'background', 'share', 'usual'}
+        What set `min_pnr`: nothing, as there are no cells; with few cells, the background; with many what the
+        background reaches, the share of the field that cells cover, or the usual first guess as the limit.
+    """
+
+    places: np.ndarray
+    pnr: np.ndarray
+    background_pnr: float
+    min_corr: float
+    min_pnr: float
+    rule: str
+
+
+def find_cells(images: Any, gSig: float, cn: Any = None, pnr: Any = None) -> CellEvidence:
+    """
+    Look for evidence of cells, and for thresholds that tell them from the rest of the same movie.
+
+    Calcium only makes cells brighter; noise, vessels, haze and movement darken as much as they brighten. So
+    the movie's negative tells what a recording without cells would have reached: local maxima of its two
+    summary images, but for dips that the filter leaves around bright cells. Maxima that are too long or too
+    wide for a cell count on neither side. What stands out of that clearly is a cell. With few cells the
+    thresholds lie just above the background; with many they are lower, as a false seed can be rejected later
+    and a missed cell can't be found again.
+
+    Parameters
+    ----------
+    images : array of shape (T, d1, d2)
+        Movie or memory map, motion corrected.
+    gSig : float
+        Width of a cell, px.
+    cn, pnr : arrays of shape (d1, d2), optional
+        `correlation_pnr` of the same movie and width, where they are there already.
+
+    Returns
+    -------
+    CellEvidence
+        Cells, background and thresholds.
+
+    Raises
+    ------
+    InputError
+        If `images` isn't a movie, or cn and pnr have another size.
+
+    References
+    ----------
+    Elias & Gygi 2007, Nat Methods 4:207 (decoys tell how many false ones pass a threshold).
+    Zhou et al. 2018, eLife 7:e28728, Methods, 'Initialization of A and C' (the two images).
+    """
+    if cn is None or pnr is None:
+        cn, pnr = correlation_pnr(images, gSig=gSig, swap_dim=False)
+    if np.shape(images)[1:] != np.shape(cn) or np.shape(cn) != np.shape(pnr):
+        raise InputError(
+            explain(
+                "a movie (frames, rows, columns) and images cn and pnr of its rows and columns",
+                f"shapes {np.shape(images)}, {np.shape(cn)} and {np.shape(pnr)}",
+                "pass what correlation_pnr makes of this movie, or leave cn and pnr out",
+            )
+        )
+    kernel = mean_centred_kernel(gSig)
+    bright = tuple(np.nan_to_num(image, posinf=0.0) for image in (cn, pnr))
+    dark = filtered_images(images, -kernel, None, None)
+    found, decoys = (_maxima(*both, gSig) for both in (bright, dark))
+    decoys = decoys[~_in_shadow(bright[1], dark[1], decoys, gSig)]
+    small, small_decoy = (
+        np.array([_is_compact(images, one, place, gSig) for place in places], dtype=bool)
+        for one, places in ((kernel, found), (-kernel, decoys))
+    )
+    found = found[small]
+    (corr, ratio), (corr_no, ratio_no) = _at(bright, found), _at(dark, decoys)
+    noise = float(np.median(dark[1]))  # half of the pixels reach it by noise alone
+    product = corr * ratio
+    n = _count_clear(product[product >= _ABOVE_NOISE * noise], (corr_no * ratio_no)[small_decoy])
+    many = n > FEW
+    wanted = np.percentile(bright[0], 100 - _COVERED) if many else corr[:n].min(initial=_USUAL_CORR)
+    min_corr = float(np.clip(wanted, _LEAST_MIN_CORR, _USUAL_CORR))
+    level = max(noise, _barrier(ratio_no[corr_no >= min_corr], _FALSE_EACH * max(n - FEW, 0)))
+    if not n:
+        return CellEvidence(found[:0], ratio[:0], level, np.nan, np.nan, "none")
+    if not many:
+        above = ratio[(corr >= min_corr) & (ratio > level)].min(initial=np.inf)
+        # What is clear stays in, even if wide or long background reaches higher.
+        min_pnr = min(float(np.sqrt(above * level)), _ABOVE * level, float(ratio[:n].min()))
+        return CellEvidence(found[:n], ratio[:n], level, min_corr, min_pnr, "few")
+    share = float(np.percentile(bright[1], 100 - _COVERED))
+    rule = "usual" if max(share, level) > _USUAL_PNR else "share" if share > level else "background"
+    return CellEvidence(found[:n], ratio[:n], level, min_corr, min(max(share, level), _USUAL_PNR), rule)
+
+
+def _maxima(cn: np.ndarray, pnr: np.ndarray, gSig: float) -> np.ndarray:
+    """Local maxima away from the edge, where motion correction leaves traces; highest product first."""
+    found = seed_pixels(cn, pnr, _LEAST_CORR, _LEAST_PNR, int(2 * gSig) + 1)
+    edge = np.minimum(np.ceil(gSig), np.array(cn.shape) // 4)
+    found = found[((found >= edge) & (found < np.array(cn.shape) - edge)).all(axis=1)]
+    order = np.argsort(-(cn * pnr)[tuple(found.T)], kind="stable")
+    return found[order][:_MOST_PLACES]
+
+
+def _at(images: tuple[np.ndarray, np.ndarray], places: np.ndarray) -> np.ndarray:
+    """Correlation and ratio at some places, (2, n)."""
+    return np.array([image[tuple(places.T)] for image in images], dtype=float).reshape(2, len(places))
+
+
+def _in_shadow(pnr: np.ndarray, dark: np.ndarray, places: np.ndarray, gSig: float) -> np.ndarray:
+    """Tell which dips are the filter's answer to something bright beside them."""
+    from scipy.ndimage import maximum_filter
+
+    near = maximum_filter(pnr, 2 * int(np.ceil(_SHADOW_REACH * gSig)) + 1)
+    return dark[tuple(places.T)] <= _SHADOW * near[tuple(places.T)]
+
+
+def _is_compact(images: Any, kernel: np.ndarray, place: np.ndarray, gSig: float) -> bool:
+    """Say whether what lights up at a place is as small and as round as a cell."""
+    from scipy.ndimage import label
+
+    dims = np.shape(images)[1:]
+    row, column = (int(value) for value in place)
+    box = Box(row, row + 1, column, column + 1).around(int(np.ceil(3 * gSig)) + max(kernel.shape) // 2, dims)
+    piece = np.nan_to_num(np.asarray(images[:, box.r0 : box.r1, box.c0 : box.c1], dtype=np.float32))
+    at = row - box.r0, column - box.c0
+    half = kernel.shape[0] // 2
+    near = Box(at[0], at[0] + 1, at[1], at[1] + 1).around(half, piece.shape[1:])
+    part = kernel[
+        near.r0 - at[0] + half : near.r1 - at[0] + half, near.c0 - at[1] + half : near.c1 - at[1] + half
+    ]
+    trace = np.tensordot(piece[:, near.r0 : near.r1, near.c0 : near.c1], part, axes=2)
+    most = max(_FEWEST_FRAMES, int(_BRIGHTEST * len(piece)))
+    lit = piece[np.argsort(-trace, kind="stable")[:most]].mean(axis=0) - piece.mean(axis=0)
+    lit = filter_frames(lit[None].astype(np.float32), kernel)[0]
+    names, _ = label(lit > 0.5 * lit[at])
+    if not lit[at] > 0:
+        return False
+    inside = np.argwhere(names == names[at])
+    low, high = (limit * gSig**2 for limit in _AREA)
+    if not max(low, 4) <= len(inside) <= high:
+        return False
+    # A pixel is a square: it has a width of its own.
+    narrow, wide = np.linalg.eigvalsh(np.cov(inside.T)) + 1 / 12
+    return bool(wide <= _LONGEST**2 * narrow)
+
+
+def _count_clear(cells: np.ndarray, others: np.ndarray) -> int:
+    """How many of the best candidates stand out of what is none, by products that fall."""
+    reached = np.array([np.count_nonzero(others * _CLEAR >= value) for value in cells])
+    number = np.arange(1, len(cells) + 1)
+    good = np.flatnonzero(reached <= np.where(number > FEW, _SHARE * number, 0))
+    return int(good[-1]) + 1 if good.size else 0
+
+
+def _barrier(values: np.ndarray, allowed: int) -> float:
+    """Give the highest value but for as many as are allowed to be higher; 0 where there are fewer."""
+    return float(np.sort(values)[::-1][allowed]) if len(values) > allowed else 0.0
