@@ -211,7 +211,7 @@ _TEMPORAL = (
     Row("temporal", "fudge_factor", "float", 0.96, "temporal", "Shrinks the estimated time constants, which noise makes too long.", "", "(0, 1]", (0.9, 1, 0.01)),
     Row("temporal", "lags", "int", 5, "temporal", "Autocovariance lags used for the time constants.", "frames", _COUNT),
     Row("temporal", "optimize_g", "bool|int", False, "temporal", "Number of large events that refine the time constant of each trace (order 1); True for 10, False for none.", "", _NOT_NEGATIVE),
-    Row("temporal", "measured_decay", "float?", None, "temporal", "Time constant of the decay that the last fit measured, which evaluation uses in place of `decay_time`; None if it measured none. This engine's own; CaImAn ignores it.", "s", _POSITIVE),
+    Row("temporal", "measured_decay", "float?", None, "temporal", "Time constant of the decay that the last fit measured, which keeps evaluation from averaging for longer than a transient lasts, whatever `decay_time` says; None if it measured none. This engine's own; CaImAn ignores it.", "s", _POSITIVE),
     Row("temporal", "measured_rise", "float?", None, "temporal", "Time constant of the rise that the last fit measured, 0 if it is over within a frame; None if it measured none. This engine's own; CaImAn ignores it.", "s", _NOT_NEGATIVE),
     Row("temporal", "method_deconvolution", "choice", "oasis", "temporal", "How spikes are inferred from a trace.", choices=("oasis", "cvxpy", "cvx")),
     Row("temporal", "nb", "int", 1, "background", "Always equal to `init/nb`."),

@@ -38,13 +38,17 @@ _LENGTH, _SHORTEST, _LONGEST = 1.3, 3, 8
 #: change nothing.
 _MOST_A_CELL, _MOST, _MOST_SILENT, _MOST_SAMPLES = 10, 3000, 1000, 3000
 #: Fewer stretches, transients, and pulses of a rise than that tell nothing about an indicator.
-_LEAST, _LEAST_TRANSIENTS, _LEAST_PULSES = 20, 8, 100
+_LEAST, _LEAST_TRANSIENTS, _LEAST_PULSES = 20, 8, 60
 #: Decays start to be sought at so many frames; a round changes the rate by this factor at most, and the last
 #: one by no more than this part.
 _FIRST_GUESS, _STRIDE, _SETTLED = 5.0, 1.6, 0.01
 _ROUNDS = 6
 #: No stretch tells a rate better than to this part: neighbours and background leak into each cell.
 _FLOOR = 0.1
+#: What a fit leaves in the parameters of the group 'temporal'.
+_MEASURED = ("measured_decay", "measured_rise")
+#: Part of the pulses of a rise that single spikes must make for the rise to be seen.
+_SEEN = 0.05
 #: Part of the stretches that obey none of this.
 _OUTLIERS = 0.03
 #: Order 2 from a rise of this many frames on: a faster one is over before it can be seen.
@@ -155,9 +159,9 @@ def _rise(levels: np.ndarray, rate: float) -> float:
 
     Once the decay is undone a spike leaves a pulse that falls as the rise goes on; more spikes only add to it.
     """
-    averaged = 1
-    # Undoing a slow decay leaves much noise, so more frames are averaged if little stands out of it.
-    while averaged == 1 or averaged * rate <= 1 / _COARSE:
+    frames, free, averaged = 0.0, 0.0, 1
+    # Undoing a slow decay leaves much noise: more frames are averaged until pulses of single spikes are seen.
+    while free < _SEEN and (averaged == 1 or averaged * rate <= 1 / _COARSE):
         Y = _averaged(levels, averaged)
         pulses = Y[:, 1:] - math.exp(-rate * averaged) * Y[:, :-1]
         noise = _quiet(pulses)[1]
@@ -168,11 +172,11 @@ def _rise(levels: np.ndarray, rate: float) -> float:
         if len(cell) >= _LEAST_PULSES:
             height = pulses[cell, start]
             sigma = np.hypot(noise[cell] / height, _FLOOR)
-            left = -_mixture(-pulses[cell, start + 2] / height, sigma, -0.1, 0.3, 0.5, (-0.95, -0.001))[0]
-            frames = -2 / math.log(left)
-            return averaged * frames if frames >= _SLOW_RISE and averaged * frames * rate < 1 else 0.0
+            part = -pulses[cell, start + 2] / height
+            left, _, free = _mixture(part, sigma, -0.1, 0.3, 0.5, (-0.95, -0.001))
+            frames = -2 * averaged / math.log(-left)
         averaged *= 2
-    return 0.0
+    return frames if frames >= _SLOW_RISE and frames * rate < 1 else 0.0
 
 
 def _quiet(traces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -191,14 +195,14 @@ def _averaged(levels: np.ndarray, averaged: int) -> np.ndarray:
 
 def transient_length(params: CNMFParams) -> float:
     """
-    Tell how long a typical transient lasts, s: CaImAn's `decay_time`, from what was measured if anything was.
+    Tell over how long a transient is averaged to judge it, s: `decay_time`, but no longer than transients last.
 
-    That is its width at half height; an indicator with the usual 0.5 s has the usual 0.4 s.
+    They last for their width at half height, which is 0.4 s for an indicator that decays with the usual 0.5 s.
     """
-    decay, rise = params.temporal["measured_decay"], params.temporal["measured_rise"]
+    given, decay, rise = params.data["decay_time"], *map(params.temporal.get, _MEASURED)
     if params.temporal["dynamics"] != "pooled" or decay is None:
-        return params.data["decay_time"]
-    return math.log(2) * (decay + (rise or 0.0))
+        return given
+    return min(given, math.log(2) * (decay + (rise or 0.0)))
 
 
 @dataclass(frozen=True)
@@ -383,7 +387,9 @@ def _each_cell(falls: _Falls, K: int) -> tuple[np.ndarray, float, float]:
     """
     change = np.linspace(-_FARTHEST, _FARTHEST, 65)
     own = np.zeros((K, len(change)))
-    _likelihoods(falls.each, falls.noise, falls.cell, falls.rate * np.exp(-change), falls.loss, falls.free, own)
+    _likelihoods(
+        falls.each, falls.noise, falls.cell, falls.rate * np.exp(-change), falls.loss, falls.free, own
+    )
     # Neighbouring stretches share samples.
     own /= falls.length
     together = np.exp(own.sum(axis=0) - own.sum(axis=0).max())
