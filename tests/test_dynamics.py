@@ -15,7 +15,7 @@ FINE = 20
 
 
 def recorded(fr, decay, rise, frames=600, cells=20, seed=0, snr=(10, 30), burst=0.6):
-    """Traces of cells that fire in bursts, light averaged over each frame; and their spikes a frame."""
+    """Traces of cells that fire in bursts and then are silent, light averaged over frames; their spikes."""
     rng = np.random.default_rng(seed)
     hz, n = fr * FINE, (frames + int(6 * decay * fr)) * FINE
     t = np.arange(int(8 * decay * hz)) / hz
@@ -23,7 +23,7 @@ def recorded(fr, decay, rise, frames=600, cells=20, seed=0, snr=(10, 30), burst=
     kernel /= kernel.max()
     traces, spikes = [], []
     for _ in range(cells):
-        active = np.repeat(rng.random(n // int(hz / 2) + 1) < 0.12, int(hz / 2))[:n]
+        active = np.repeat(rng.random(n // int(hz / 2) + 1) < min(0.12, 0.06 / decay), int(hz / 2))[:n]
         fired = (rng.random(n) < active * burst * 10 / hz).astype(float)
         light = oaconvolve(fired, kernel)[:n].reshape(-1, FINE).mean(axis=1)[-frames:]
         noise = light.max() / rng.uniform(*snr)
@@ -37,7 +37,6 @@ def recorded(fr, decay, rise, frames=600, cells=20, seed=0, snr=(10, 30), burst=
     [(5, 0.5, 0.02), (10, 0.12, 0.02), (10, 0.5, 0.05), (20, 0.5, 0.05), (20, 1.4, 0.15), (30, 0.12, 0.02)],
 )
 def test_decay_is_recovered_at_any_rate(fr, decay, rise):
-    # Slow transients must have time to end, or nothing tells where the baseline is.
     found = measure_dynamics(recorded(fr, decay, rise, frames=max(600, int(40 * decay * fr)))[0], fr)
     # What the error of a measurement with noise, and the steps of frames, leave.
     assert found.decay == pytest.approx(decay, rel=0.12)
@@ -109,10 +108,10 @@ def test_spikes_are_as_good_as_with_the_true_dynamics():
 
     def agreement(S):
         binned = [x.reshape(len(x), -1, 4).sum(axis=2) for x in (S, spikes)]
-        return np.median([np.corrcoef(a, b)[0, 1] for a, b in zip(*binned)])
+        return np.median([np.corrcoef(a, b)[0, 1] for a, b in zip(*binned) if b.any()])
 
     measured = agreement(deconvolve_traces(raw, p=found.order, g=found.g).S)
-    assert measured > agreement(deconvolve_traces(raw, p=2, g=known).S) - 0.1
+    assert measured > agreement(deconvolve_traces(raw, p=2, g=known).S) - 0.05
     assert measured > agreement(deconvolve_traces(raw, p=1).S)
 
 

@@ -6,7 +6,8 @@ and fall as the indicator does. The rate of fall is read in every short stretch 
 noise, all cells together, and taken for the sum of three things: the indicator's rate; noise, whose size in
 each stretch is known; and in some of the stretches a loss to spikes, exponentially distributed. The
 likelihood of that mixture has its maximum at the indicator's rate, whether cells fire single spikes or in
-bursts. The rise is measured in the same way, from the pulses that are left of the traces once the decay is undone.
+bursts. The rise is measured in the same way, from the pulses that are left of the traces once the decay is
+undone.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ _SEEN = 0.05
 _OUTLIERS = 0.03
 #: Order 2 from a rise of this many frames on: a faster one is over before it can be seen.
 _SLOW_RISE = 0.8
-#: Cells differ from each other by these parts, of which the most likely is taken, and one cell by at most that.
+#: Cells differ by one of these parts, whichever is the most likely, and a single cell by at most that.
 _BETWEEN, _FARTHEST = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3), 0.8
 _LOG_ROOT_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -157,7 +158,7 @@ def _rise(levels: np.ndarray, rate: float) -> float:
     """
     Time constant of the rise in frames, given the rate of the decay; 0 if it is over within a frame.
 
-    Once the decay is undone a spike leaves a pulse that falls as the rise goes on; more spikes only add to it.
+    Once the decay is undone a spike leaves a pulse that falls as the rise goes on; others only add to it.
     """
     frames, free, averaged = 0.0, 0.0, 1
     # Undoing a slow decay leaves much noise: more frames are averaged until pulses of single spikes are seen.
@@ -165,7 +166,7 @@ def _rise(levels: np.ndarray, rate: float) -> float:
         Y = _averaged(levels, averaged)
         pulses = Y[:, 1:] - math.exp(-rate * averaged) * Y[:, :-1]
         noise = _quiet(pulses)[1]
-        # The noise of a sample is in two that follow each other, so a pulse is compared with itself two later.
+        # The noise of a sample is in two that follow each other: a pulse is compared with itself two later.
         cell, start = np.nonzero(pulses[:, :-2] > _CLEAR * noise[:, None])
         pick = _evenly(cell)
         cell, start = cell[pick], start[pick]
@@ -195,9 +196,9 @@ def _averaged(levels: np.ndarray, averaged: int) -> np.ndarray:
 
 def transient_length(params: CNMFParams) -> float:
     """
-    Tell over how long a transient is averaged to judge it, s: `decay_time`, but no longer than transients last.
+    Tell over how long a transient is averaged to judge it, s: `decay_time`, or less where transients end.
 
-    They last for their width at half height, which is 0.4 s for an indicator that decays with the usual 0.5 s.
+    They last for their width at half height, 0.4 s for an indicator that decays with the usual 0.5 s.
     """
     given, decay, rise = params.data["decay_time"], *map(params.temporal.get, _MEASURED)
     if params.temporal["dynamics"] != "pooled" or decay is None:
@@ -217,7 +218,6 @@ class _Falls:
     cell: np.ndarray
     length: int
     transients: int
-    averaged: int
 
 
 def _measure(levels: np.ndarray, guess: float) -> _Falls | None:
@@ -275,13 +275,13 @@ def _at_sampling(levels: np.ndarray, averaged: int, frames: float) -> _Falls | N
     if transients < _LEAST_TRANSIENTS:
         return None
     return _Falls(
-        rate / averaged, loss / averaged, free, each / averaged, sigma / averaged, cell[used], length, transients,
-        averaged,
+        rate / averaged, loss / averaged, free, each / averaged, sigma / averaged, cell[used], length,
+        transients,
     )  # fmt: skip
 
 
 def _contrast(rate: float, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Weights that read the height of an exponential fall, and those that read by how much its rate is more."""
+    """Weights that read the height of an exponential fall, and those that read what its rate is more."""
     t = np.arange(length)
     fall = np.exp(-rate * t)
     change = -t * fall
@@ -290,7 +290,7 @@ def _contrast(rate: float, length: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _quiet_spread(windows: np.ndarray, shape: np.ndarray, slope: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Standard deviation of what noise, of whatever colour, adds to slopes: from where traces are silent."""
+    """Measure what noise, of whatever colour, adds to slopes, where traces are silent; a standard deviation."""
     height, steep = windows @ shape, windows @ slope
     spread = np.full(len(windows), np.inf)
     for k in range(len(windows)):
@@ -333,7 +333,7 @@ def _terms(x, sigma, rate, loss, free, far):  # pragma: no cover - compiled
 
 @njit(cache=True, nogil=True)
 def _misfit(x, sigma, far, rate, loss, free, slope):  # pragma: no cover - compiled
-    """Minus the log likelihood of the mixture; its derivatives by rate, log loss and logit of free to slope."""
+    """Minus the log likelihood of the mixture; derivatives by rate, log loss, logit of free go to slope."""
     total = slope[0] = slope[1] = slope[2] = 0.0
     for i in range(x.size):
         a, b, c, expected = _terms(x[i], sigma[i], rate, loss, free, far)
@@ -382,8 +382,8 @@ def _each_cell(falls: _Falls, K: int) -> tuple[np.ndarray, float, float]:
     """
     Logarithm of each cell's decay over that of all, how much cells differ, and the error of the common one.
 
-    Cells come from a normal distribution whose width is the most likely one: with little evidence of its own a
-    cell takes the common decay.
+    Cells come from a normal distribution whose width is the most likely one: with little evidence of its
+    own a cell takes the common decay.
     """
     change = np.linspace(-_FARTHEST, _FARTHEST, 65)
     own = np.zeros((K, len(change)))

@@ -97,8 +97,8 @@ def deconvolve_all(
         log.info("Dynamics of the indicator: %s", dynamics)
     elif fr is not None and len(raw):
         log.info(
-            "Too few clear transients to measure the indicator's rise and decay by: each trace is deconvolved "
-            "with an estimate of its own"
+            "Too few clear transients to measure the indicator's rise and decay by: each trace is "
+            "deconvolved with an estimate of its own"
         )
     g = None if dynamics is None else dynamics.g
     chunks = [

@@ -122,7 +122,7 @@ plots.ring_figure(images, center, radius, fr=fr)
 #
 # | key | value | meaning |
 # |---|---|---|
-# | `p` | 1 | order of the calcium dynamics: 1 for instant rise and exponential decay, 2 if you see the rise; the embedded engine measures it where transients are clear |
+# | `p` | 1 | order of the dynamics: 1 for an instant rise, 2 if you see it; the embedded engine measures it |
 # | `K` | None | largest number of components a patch; None: as many as there are seeds |
 # | `gSig` | (3, 3) | width of a cell, px (from lesson 3) |
 # | `gSiz` | 2*gSig+1 | half-width of the box around a cell, px |
