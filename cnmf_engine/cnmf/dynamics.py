@@ -290,7 +290,7 @@ def _contrast(rate: float, length: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _quiet_spread(windows: np.ndarray, shape: np.ndarray, slope: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Measure what noise, of whatever colour, adds to slopes, where traces are silent; a standard deviation."""
+    """Measure what noise, of whatever colour, adds to slopes where traces are silent: a deviation."""
     height, steep = windows @ shape, windows @ slope
     spread = np.full(len(windows), np.inf)
     for k in range(len(windows)):
