@@ -53,7 +53,7 @@ _SEEN = 0.05
 #: Part of the stretches that obey none of this.
 _OUTLIERS = 0.03
 #: Order 2 from a rise of this many frames on: a faster one is over before it can be seen.
-_SLOW_RISE = 0.8
+_SLOW_RISE = 1.0
 #: Cells differ by one of these parts, whichever is the most likely, and a single cell by at most that.
 _BETWEEN, _FARTHEST = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3), 0.8
 _LOG_ROOT_2PI = 0.5 * math.log(2 * math.pi)
