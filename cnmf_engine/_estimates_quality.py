@@ -67,6 +67,7 @@ def measure(estimates: Estimates, imgs: np.ndarray, params: CNMFParams) -> None:
     InputError
         If there was no fit, or the movie has another size.
     """
+    from cnmf_engine.cnmf.dynamics import transient_length
     from cnmf_engine.evaluation import spatial_correlation, transient_snr
 
     if estimates.A is None or estimates.C is None:
@@ -81,7 +82,7 @@ def measure(estimates: Estimates, imgs: np.ndarray, params: CNMFParams) -> None:
         return
     fr = params.data["fr"]
     estimates.SNR_comp = np.asarray(
-        transient_snr(estimates.raw_traces(), fr, params.data["decay_time"]), dtype=np.float64
+        transient_snr(estimates.raw_traces(), fr, transient_length(params)), dtype=np.float64
     )
     Yr, ordered = matching_pixels(movie, A)
     estimates.r_values = np.asarray(spatial_correlation(Yr, ordered, C, fr), dtype=np.float64)

@@ -123,6 +123,10 @@ def apply_rules(groups: Groups, changed: set[tuple[str, str]]) -> None:
     _size_rules(groups, changed)
     _background_rules(groups, changed)
     _motion_rules(groups)
+    measured = {("temporal", "measured_decay"), ("temporal", "measured_rise")}
+    if ("data", "fr") in changed and not measured & changed:
+        # Measured at another rate: seconds that were others.
+        groups["temporal"] |= {"measured_decay": None, "measured_rise": None}
     online = groups["online"]
     if 0 in (online["max_num_added"], online["min_num_trial"]):
         online["update_num_comps"] = False

@@ -3,7 +3,8 @@ The table of parameters: one row each, from which defaults, validation, slider r
 
 The groups, keys and defaults are those of CaImAn 1.12, so that code and files can be exchanged. One default
 differs on purpose: ``quality/use_cnn`` is False, because this engine has no neural-network classifier. Keys are
-added: ``patch/memory_limit``, and in the group 'quality' those of the measures that CaImAn doesn't have.
+added: ``patch/memory_limit``, ``temporal/dynamics``, ``temporal/measured_decay``, ``temporal/measured_rise``, and in
+the group 'quality' those of the measures that CaImAn doesn't have.
 """
 # One row a line, so that it reads and compares as a table.
 # ruff: noqa: E501
@@ -207,9 +208,12 @@ _TEMPORAL = (
     Row("temporal", "ITER", "int", 2, _COMPAT, "Rounds of coordinate descent over the traces; fixed in this engine.", "", _COUNT),
     Row("temporal", "bas_nonneg", "bool", False, "temporal", "Keep the baseline at or above zero instead of above the smallest value."),
     Row("temporal", "block_size_temp", "int", 5000, _COMPAT, "Pixels projected onto footprints at once.", "px", _COUNT),
+    Row("temporal", "dynamics", "choice", "pooled", "temporal", "Where rise and decay come from. 'pooled': measured once for the recording, each cell drawn towards it, order 2 where the rise is slower than a frame, whatever `p` says (0 still means no deconvolution); `fudge_factor`, `lags` and `optimize_g` then don't matter. 'per_trace': CaImAn's way, from each trace's autocovariance with the order `p`; also what is done where too few transients are clear. This engine's own; CaImAn ignores it.", choices=("pooled", "per_trace")),
     Row("temporal", "fudge_factor", "float", 0.96, "temporal", "Shrinks the estimated time constants, which noise makes too long.", "", "(0, 1]", (0.9, 1, 0.01)),
     Row("temporal", "lags", "int", 5, "temporal", "Autocovariance lags used for the time constants.", "frames", _COUNT),
     Row("temporal", "optimize_g", "bool|int", False, "temporal", "Number of large events that refine the time constant of each trace (order 1); True for 10, False for none.", "", _NOT_NEGATIVE),
+    Row("temporal", "measured_decay", "float?", None, "temporal", "Time constant of the decay that the last fit measured, which keeps evaluation from averaging for longer than a transient lasts, whatever `decay_time` says; None if it measured none. This engine's own; CaImAn ignores it.", "s", _POSITIVE),
+    Row("temporal", "measured_rise", "float?", None, "temporal", "Time constant of the rise that the last fit measured, 0 if it is over within a frame; None if it measured none. This engine's own; CaImAn ignores it.", "s", _NOT_NEGATIVE),
     Row("temporal", "method_deconvolution", "choice", "oasis", "temporal", "How spikes are inferred from a trace.", choices=("oasis", "cvxpy", "cvx")),
     Row("temporal", "nb", "int", 1, "background", "Always equal to `init/nb`."),
     Row("temporal", "noise_method", "choice", "mean", "temporal", "How the power spectrum is averaged to the noise of a trace.", choices=("mean", "median", "logmexp")),

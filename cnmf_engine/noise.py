@@ -6,7 +6,14 @@ import numpy as np
 
 from .errors import ParameterError, explain
 
-__all__ = ["ROUNDING", "calcium_noise", "pixel_noise", "spread_below_baseline", "trace_noise"]
+__all__ = [
+    "ROUNDING",
+    "baseline_and_spread",
+    "calcium_noise",
+    "pixel_noise",
+    "spread_below_baseline",
+    "trace_noise",
+]
 
 #: A spread up to this part of a pixel's brightness is rounding: float32 has steps of at most half of it.
 ROUNDING = 2 * float(np.finfo(np.float32).eps)
@@ -209,6 +216,11 @@ def spread_below_baseline(ordered: np.ndarray) -> float:
     float
         Spread in units of the trace; infinite if nothing lies below the baseline.
     """
+    return baseline_and_spread(ordered)[1]
+
+
+def baseline_and_spread(ordered: np.ndarray) -> tuple[float, float]:
+    """Find the baseline of a trace from its sorted samples, and the standard deviation below it."""
     baseline, spread = _middle(ordered), np.inf
     for _ in range(_BASELINE_ROUNDS):
         first = np.searchsorted(ordered, baseline - _QUIET * spread)
@@ -216,9 +228,9 @@ def spread_below_baseline(ordered: np.ndarray) -> float:
         baseline = _middle(ordered[first:last])
         below = ordered[: np.searchsorted(ordered, baseline)]
         if not below.size:
-            return np.inf
+            return baseline, np.inf
         spread = _NORMAL_MAD * (baseline - _middle(below))
-    return spread
+    return baseline, spread
 
 
 def _middle(ordered: np.ndarray) -> float:

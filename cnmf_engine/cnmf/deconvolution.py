@@ -248,7 +248,12 @@ def check_method(p: int, method: str, s_min: float | None = None, optimize_g: in
 
 
 def deconvolve_traces(
-    traces: np.ndarray, *, p: int = 1, sn: np.ndarray | None = None, **options
+    traces: np.ndarray,
+    *,
+    p: int = 1,
+    sn: np.ndarray | None = None,
+    g: np.ndarray | None = None,
+    **options,
 ) -> Deconvolved:
     """
     Deconvolve K traces.
@@ -261,6 +266,8 @@ def deconvolve_traces(
         Order of the autoregressive process.
     sn : ndarray of shape (K,), optional
         Noise of each trace; estimated if None.
+    g : ndarray of shape (K, p), optional
+        Autoregressive coefficients of each trace; estimated if None.
     **options
         Further keywords of `constrained_foopsi`.
 
@@ -280,7 +287,8 @@ def deconvolve_traces(
     )
     for k in range(K):
         noise = None if sn is None else float(sn[k])
-        c, bl, c1, g, noise, s, lam = constrained_foopsi(traces[k], p=p, sn=noise, **options)
+        own = None if g is None else g[k]
+        c, bl, c1, own, noise, s, lam = constrained_foopsi(traces[k], p=p, sn=noise, g=own, **options)
         out.C[k], out.S[k] = c + bl, s
-        out.bl[k], out.c1[k], out.sn[k], out.g[k], out.lam[k] = bl, c1, noise, g, lam
+        out.bl[k], out.c1[k], out.sn[k], out.g[k], out.lam[k] = bl, c1, noise, own, lam
     return out

@@ -14,6 +14,7 @@ from scipy import sparse
 from ..cluster import map_ordered
 from ..errors import explain
 from .background import RingModel
+from .dynamics import Dynamics, measure_dynamics
 from .initialization import Initialized
 from .merging import merge_components
 from .patches import centres_of_mass
@@ -64,33 +65,55 @@ def merge_all(
     return A, traces, rounds
 
 
-def deconvolve_all(traces: Traces, options: dict[str, Any], dview: Any = None) -> Traces:
+def deconvolve_all(
+    traces: Traces, options: dict[str, Any], dview: Any = None
+) -> tuple[Traces, Dynamics | None]:
     """
-    Deconvolve raw traces, a few a task.
+    Deconvolve raw traces, a few a task, with the dynamics of the whole recording where they can be measured.
 
     Parameters
     ----------
     traces : Traces
         Raw trace = C + YrA.
     options : dict
-        Keywords of `constrained_foopsi`.
+        Keywords of `constrained_foopsi`; and `pooled_fr`, the frame rate in Hz, or None to estimate the
+        dynamics of each trace on its own.
     dview : Workers, optional
         Pool that takes the tasks.
 
     Returns
     -------
-    Traces
+    traces : Traces
         Deconvolved traces.
+    dynamics : Dynamics or None
+        What was measured; None if nothing was asked for, or too few transients are clear.
     """
     raw = traces.C + traces.YrA
-    chunks = [raw[k : k + _CHUNK] for k in range(0, max(len(raw), 1), _CHUNK)]
+    options = dict(options)
+    fr = options.pop("pooled_fr", None)
+    dynamics = None if fr is None else measure_dynamics(raw, fr)
+    if dynamics is not None:
+        options |= {"p": dynamics.order, "optimize_g": False}
+        log.info("Dynamics of the indicator: %s", dynamics)
+    elif fr is not None and len(raw):
+        log.info(
+            "Too few clear transients to measure the indicator's rise and decay by: each trace is "
+            "deconvolved with an estimate of its own"
+        )
+    g = None if dynamics is None else dynamics.g
+    chunks = [
+        (raw[k : k + _CHUNK], None if g is None else g[k : k + _CHUNK])
+        for k in range(0, max(len(raw), 1), _CHUNK)
+    ]
     done = map_ordered(partial(_deconvolve, options=options), chunks, dview, "Deconvolution")
-    return Traces(*(np.concatenate([getattr(part, f.name) for part in done]) for f in fields(Traces)))
+    joined = (np.concatenate([getattr(part, f.name) for part in done]) for f in fields(Traces))
+    return Traces(*joined), dynamics
 
 
-def _deconvolve(raw: np.ndarray, options: dict[str, Any]) -> Traces:
+def _deconvolve(chunk: tuple[np.ndarray, np.ndarray | None], options: dict[str, Any]) -> Traces:
     """Deconvolve some traces (importable, so that it travels to other processes)."""
-    return Traces.from_raw(raw, **options)
+    raw, g = chunk
+    return Traces.from_raw(raw, g=g, **options)
 
 
 def store(

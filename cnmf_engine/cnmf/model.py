@@ -338,7 +338,9 @@ class CNMF:
         found = read_out(
             images, A, C, tsub=tsub, **ring_options(self.params), dview=local, progress="Background"
         )
-        traces = deconvolve_all(found.traces, final_options(self.params), self.dview)
+        traces, dynamics = deconvolve_all(found.traces, final_options(self.params), self.dview)
+        self.params.temporal["measured_decay"] = None if dynamics is None else dynamics.decay
+        self.params.temporal["measured_rise"] = None if dynamics is None else dynamics.rise
         # The constant background is what the final traces leave of each pixel's mean.
         change = found.traces.C.mean(axis=1) - traces.C.mean(axis=1)
         b0 = (found.background.b0 + found.A @ change).astype(np.float32)

@@ -99,11 +99,13 @@ def final_options(params: CNMFParams) -> dict[str, Any]:
     Returns
     -------
     dict
-        Keywords, the order `p` included. Some are for the last one alone: they are slow, or in units of
-        finished traces.
+        Keywords of `deconvolve_all`, the order `p` included. Some are for the last one alone: they are slow,
+        or in units of finished traces.
     """
     last = {name: params.temporal[name] for name in ("method_deconvolution", "s_min", "optimize_g")}
-    return deconvolution_options(params) | last | {"p": int(params.preprocess["p"])}
+    pooled = params.temporal["dynamics"] == "pooled" and int(params.preprocess["p"]) > 0
+    last |= {"p": int(params.preprocess["p"]), "pooled_fr": params.data["fr"] if pooled else None}
+    return deconvolution_options(params) | last
 
 
 def ring_options(params: CNMFParams) -> dict[str, Any]:

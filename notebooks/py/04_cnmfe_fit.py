@@ -122,7 +122,7 @@ plots.ring_figure(images, center, radius, fr=fr)
 #
 # | key | value | meaning |
 # |---|---|---|
-# | `p` | 1 | order of the calcium dynamics: 1 for instant rise and exponential decay, 2 if you see the rise |
+# | `p` | 1 | order of the dynamics: 1 for an instant rise, 2 if you see it; the embedded engine measures it |
 # | `K` | None | largest number of components a patch; None: as many as there are seeds |
 # | `gSig` | (3, 3) | width of a cell, px (from lesson 3) |
 # | `gSiz` | 2*gSig+1 | half-width of the box around a cell, px |
@@ -218,6 +218,11 @@ cnm = cnmf.CNMF(n_processes=n_processes, dview=dview, params=opts)
 cnm.fit(images)
 seconds = time.perf_counter() - started
 print(f"{cnm.estimates.A.shape[1]} components found in {seconds:.1f} s")
+decay, rise = map(opts.temporal.get, ("measured_decay", "measured_rise"))
+if decay:  # CaImAn estimates a decay for each cell instead
+    print(
+        f"transients of all cells: decay {decay:.2f} s, rise {f'{rise:.2f} s' if rise else 'within a frame'}"
+    )
 
 # %% [markdown]
 # ## What came out

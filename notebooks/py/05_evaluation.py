@@ -102,6 +102,13 @@ opts.change_params({"quality": {"min_SNR": min_SNR, "rval_thr": rval_thr, "use_c
 estimates.evaluate_components(images, opts, dview=dview)
 accepted, rejected = len(estimates.idx_components), len(estimates.idx_components_bad)
 print(f"total {accepted + rejected}, accepted {accepted}, rejected {rejected}")
+decay, rise = (opts.temporal.get(name) or 0 for name in ("measured_decay", "measured_rise"))
+given, width = (
+    opts.data["decay_time"],
+    np.log(2) * (decay + rise),
+)  # how long they stay above half their height
+if decay and not 0.5 < width / given < 2:
+    print(f"decay_time is {given:g} s, but transients last {width:.2f} s: SNR uses {min(given, width):.2f} s")
 
 # %% [markdown]
 # ## What SNR and r can't tell
