@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["BadPixels", "RepairedMovie", "find_bad_pixels"]
 
 # Frames that are looked at, in so many runs of successive ones spread over the movie, and bytes held at once.
-_FRAMES, _RUNS, _BYTES = 120, 8, 64 * 2**20
+_FRAMES, _RUNS, _BYTES = 120, 4, 64 * 2**20
 # Optics blur a point of light over its neighbours. What a pixel differs from its surroundings by, these may
 # differ by this share of it at most, or it is a thing that was seen.
 _SHARPEST = 0.25
@@ -278,9 +278,8 @@ class _Look:
     @classmethod
     def at(cls, movie: Any) -> _Look:
         T, d1, d2 = movie.shape
-        strides = getattr(movie, "strides", (2, 1, 1))
-        # Where a pixel's frames lie side by side, each run costs pages of all pixels.
-        parts = min(_FRAMES, T) if T <= _FRAMES else _RUNS if strides[0] > min(strides[1:]) else 2
+        # Where a pixel's frames lie side by side, each run costs pages of all pixels: so they are few.
+        parts = min(_FRAMES, T) if T <= _FRAMES else _RUNS
         each = max(min(_FRAMES, T) // parts, 1)
         starts = np.unique(np.linspace(0, T - each, parts).round().astype(int)) if T > _FRAMES else [0]
         runs = [(int(s), int(min(s + each, T))) for s in starts] if T > _FRAMES else [(0, T)]
@@ -355,7 +354,11 @@ def _standing_out(
     image: np.ndarray, seen: np.ndarray, chance: np.ndarray, *least: np.ndarray | float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Clusters of few pixels that are sharply higher, and those that are lower, than their surroundings."""
-    around = _around(image)
+    # At the image's edge a slope makes a pixel differ from those inside; it goes on beyond.
+    inner = _around(image)
+    beyond = np.pad(image, _AROUND, mode="reflect", reflect_type="odd")
+    beyond = _around(beyond)[_AROUND:-_AROUND, _AROUND:-_AROUND]
+    around = np.clip(image, np.minimum(inner, beyond), np.maximum(inner, beyond))
     contrast = image - around
     usual = np.hypot(_usual(contrast, seen), chance)
     out = []

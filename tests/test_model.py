@@ -82,7 +82,7 @@ def whole(estimates, dims, T):
     for name in ("C", "S", "YrA"):
         assert getattr(estimates, name).shape == (K, T)
         assert getattr(estimates, name).dtype == np.float32
-    assert estimates.g.shape in ((K, 1), (K, 2))  # the order that was measured
+    assert estimates.g.shape == (K, 1)  # calcium jumps in this scene
     for name in ("bl", "c1", "neurons_sn", "lam"):
         assert getattr(estimates, name).shape == (K,)
         assert getattr(estimates, name).dtype == np.float64
@@ -324,6 +324,7 @@ def test_what_the_engine_does_not_have_is_refused_before_any_work(scene, monkeyp
 )
 @pytest.mark.parametrize("patches", [{}, PATCHES], ids=["plain", "patched"])
 def test_the_last_deconvolution_can_be_another(scene, change, patches):
+    patches = patches | {"dynamics": "per_trace"}
     usual = patches | {"p_patch": min(change.get("p_patch", 0), 1)}
     plain = fitted(scene.movie, **usual).estimates
     other = fitted(scene.movie, **patches | change).estimates
@@ -335,6 +336,13 @@ def test_the_last_deconvolution_can_be_another(scene, change, patches):
     assert not np.allclose(other.S, plain.S)
     for mine, before in zip(other.C, plain.C):
         assert np.corrcoef(mine, before)[0, 1] > 0.9
+
+
+def test_what_measured_dynamics_leave_without_effect_is_said(scene, plain, caplog):
+    with caplog.at_level("WARNING", logger="caiman"):
+        other = fitted(scene.movie, optimize_g=True)
+    assert "dynamics='per_trace'" in caplog.text
+    same(other, plain)
 
 
 def test_a_low_rank_start_of_the_background_is_refused():

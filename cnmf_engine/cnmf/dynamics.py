@@ -52,8 +52,9 @@ _MEASURED = ("measured_decay", "measured_rise")
 _SEEN = 0.05
 #: Part of the stretches that obey none of this.
 _OUTLIERS = 0.03
-#: Order 2 from a rise of this many frames on: a faster one is over before it can be seen.
-_SLOW_RISE = 1.0
+#: Order 2 from a rise of this many frames on, a faster one is over before it can be seen; and from this part of
+#: the frames that were averaged to see it.
+_SLOW_RISE, _RESOLVED = 1.0, 0.75
 #: Cells differ by one of these parts, whichever is the most likely, and a single cell by at most that.
 _BETWEEN, _FARTHEST = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3), 0.8
 _LOG_ROOT_2PI = 0.5 * math.log(2 * math.pi)
@@ -160,7 +161,7 @@ def _rise(levels: np.ndarray, rate: float) -> float:
 
     Once the decay is undone a spike leaves a pulse that falls as the rise goes on; others only add to it.
     """
-    frames, free, averaged = 0.0, 0.0, 1
+    frames, free, averaged, least = 0.0, 0.0, 1, _SLOW_RISE
     # Undoing a slow decay leaves much noise: more frames are averaged until pulses of single spikes are seen.
     while free < _SEEN and (averaged == 1 or averaged * rate <= 1 / _COARSE):
         Y = _averaged(levels, averaged)
@@ -175,9 +176,9 @@ def _rise(levels: np.ndarray, rate: float) -> float:
             sigma = np.hypot(noise[cell] / height, _FLOOR)
             part = -pulses[cell, start + 2] / height
             left, _, free = _mixture(part, sigma, -0.1, 0.3, 0.5, (-0.95, -0.001))
-            frames = -2 * averaged / math.log(-left)
+            frames, least = -2 * averaged / math.log(-left), max(_SLOW_RISE, _RESOLVED * averaged)
         averaged *= 2
-    return frames if frames >= _SLOW_RISE and frames * rate < 1 else 0.0
+    return frames if frames >= least and frames * rate < 1 else 0.0
 
 
 def _quiet(traces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -93,6 +93,11 @@ def deconvolve_all(
     fr = options.pop("pooled_fr", None)
     dynamics = None if fr is None else measure_dynamics(raw, fr)
     if dynamics is not None:
+        if options.get("optimize_g"):
+            log.warning(
+                "optimize_g has no effect beside dynamics measured for the whole recording: set "
+                "dynamics='per_trace' to have each trace refine its own decay"
+            )
         options |= {"p": dynamics.order, "optimize_g": False}
         log.info("Dynamics of the indicator: %s", dynamics)
     elif fr is not None and len(raw):
