@@ -11,6 +11,7 @@ from .cnmf.geometry import Box
 from .cnmf.seeding import seed_pixels
 from .errors import InputError, explain
 from .filters import filter_frames, mean_centred_kernel
+from .io.pages import drop_pages
 from .peak_noise import filtered_images
 from .summary_images import correlation_pnr
 
@@ -209,8 +210,9 @@ def _mean_image(images: Any) -> np.ndarray:
     """Mean of all frames, with 0 for what is missing."""
     total = np.zeros(np.shape(images)[1:])
     everything = Box(0, total.shape[0], 0, total.shape[1])
-    for block in frame_blocks(len(images), 4 * total.size):
+    for block in frame_blocks(len(images), 8 * total.size):
         total += _seen(images, block, everything).sum(axis=0, dtype=np.float64)
+        drop_pages(images)
     return total / len(images)
 
 
