@@ -12,6 +12,7 @@ from scipy import fft, sparse
 from cnmf_engine.blocks import frame_blocks
 from cnmf_engine.gaps import nearest_complete
 from cnmf_engine.io.pages import drop_pages
+from cnmf_engine.io.regions import fill_frames
 
 if TYPE_CHECKING:
     from cnmf_engine.cnmf.geometry import Box
@@ -287,18 +288,17 @@ class _Look:
         sums = np.zeros((2, 2, d1, d2))
         count, changes, pairs = np.zeros(2), np.zeros((d1, d2)), 0
         low, high = np.full((d1, d2), np.inf), np.full((d1, d2), -np.inf)
-        first = np.asarray(movie[0:1])[0].astype(np.float32)
-        first = np.where(np.isfinite(first), first, 0)
+        first = None
         missing = np.zeros((d1, d2), bool)
         for number, (start, stop) in enumerate(runs):
             for some in frame_blocks(stop - start, 16 * d1 * d2, _BYTES):
-                block = np.asarray(movie[start + some.start : start + some.stop])
-                frames = np.array(block, dtype=np.float32, order="C")
-                drop_pages(block)
+                frames = np.empty((some.stop - some.start, d1, d2), np.float32)
+                fill_frames(frames, movie, slice(start + some.start, start + some.stop), n_threads=1)
                 bad = ~np.isfinite(frames)
                 if bad.any():
                     missing |= bad.any(axis=0)
                     frames[bad] = 0
+                first = frames[0].copy() if first is None else first
                 np.minimum(low, frames.min(axis=0), out=low)
                 np.maximum(high, frames.max(axis=0), out=high)
                 steps = np.diff(frames, axis=0)
