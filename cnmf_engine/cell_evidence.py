@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .blocks import frame_blocks
+from .blocks import memory_budget
 from .cnmf.geometry import Box
 from .cnmf.seeding import seed_pixels
 from .errors import InputError, explain
 from .filters import filter_frames, mean_centred_kernel
-from .io.pages import drop_pages
+from .io.regions import read_blocks
 from .peak_noise import filtered_images
 from .summary_images import correlation_pnr
 
@@ -201,18 +201,19 @@ def _is_compact(images: Any, mean: np.ndarray, kernel: np.ndarray, place: np.nda
 
 def _seen(images: Any, frames: slice | np.ndarray, box: Box) -> np.ndarray:
     """Frames of a box, float32, with 0 for what is missing."""
-    part = np.array(images[(frames, *box.slices)], dtype=np.float32, order="C")
-    # Replacing takes longer than all the rest, and seldom is anything missing.
-    return part if np.isfinite(part.sum()) else np.nan_to_num(part)
+    return _complete(np.array(images[(frames, *box.slices)], dtype=np.float32, order="C"))
+
+
+def _complete(frames: np.ndarray) -> np.ndarray:
+    """Put 0 for what is missing: replacing takes longer than all the rest, and seldom anything is."""
+    return frames if np.isfinite(frames.sum()) else np.nan_to_num(frames)
 
 
 def _mean_image(images: Any) -> np.ndarray:
     """Mean of all frames, with 0 for what is missing."""
     total = np.zeros(np.shape(images)[1:])
-    everything = Box(0, total.shape[0], 0, total.shape[1])
-    for block in frame_blocks(len(images), 8 * total.size):
-        total += _seen(images, block, everything).sum(axis=0, dtype=np.float64)
-        drop_pages(images)
+    for _, block in read_blocks(images, slice(0, len(images)), memory_budget(), n_threads=1):
+        total += _complete(block).sum(axis=0, dtype=np.float64)
     return total / len(images)
 
 
