@@ -12,6 +12,7 @@ from scipy import fft, sparse
 from cnmf_engine.blocks import frame_blocks
 from cnmf_engine.gaps import nearest_complete
 from cnmf_engine.io.pages import drop_pages
+from cnmf_engine.io.regions import fill_frames
 
 if TYPE_CHECKING:
     from cnmf_engine.cnmf.geometry import Box
@@ -286,18 +287,17 @@ class _Look:
         sums = np.zeros((2, 2, d1, d2))
         count, changes, pairs = np.zeros(2), np.zeros((d1, d2)), 0
         low, high = np.full((d1, d2), np.inf), np.full((d1, d2), -np.inf)
-        first = np.asarray(movie[0:1])[0].astype(np.float32)
-        first = np.where(np.isfinite(first), first, 0)
+        first = None
         missing = np.zeros((d1, d2), bool)
         for number, (start, stop) in enumerate(runs):
             for some in frame_blocks(stop - start, 16 * d1 * d2, _BYTES):
-                block = np.asarray(movie[start + some.start : start + some.stop])
-                frames = np.array(block, dtype=np.float32, order="C")
-                drop_pages(block)
+                frames = np.empty((some.stop - some.start, d1, d2), np.float32)
+                fill_frames(frames, movie, slice(start + some.start, start + some.stop), n_threads=1)
                 bad = ~np.isfinite(frames)
                 if bad.any():
                     missing |= bad.any(axis=0)
                     frames[bad] = 0
+                first = frames[0].copy() if first is None else first
                 np.minimum(low, frames.min(axis=0), out=low)
                 np.maximum(high, frames.max(axis=0), out=high)
                 steps = np.diff(frames, axis=0)
@@ -442,10 +442,15 @@ def _lines(image: np.ndarray, seen: np.ndarray, chance: np.ndarray, least: np.nd
     return out
 
 
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks of some values, equal ones sharing theirs: importing scipy.stats for them takes a second."""
+    _, at, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[at]
+
+
 def _stripes(image: np.ndarray, seen: np.ndarray, noise: float) -> np.ndarray:
     """Estimate what the sensor adds to each column, (d2,); 0 if it isn't alike from top to bottom."""
     from scipy.ndimage import gaussian_filter1d
-    from scipy.stats import rankdata
 
     d1, d2 = image.shape
     offsets = np.zeros(d2, np.float32)
@@ -459,7 +464,7 @@ def _stripes(image: np.ndarray, seen: np.ndarray, noise: float) -> np.ndarray:
     if _MAD_TO_STD * np.median(np.abs(profile)) / np.sqrt(70) < _STRIPES_MATTER * noise:
         return offsets
     bands = np.array_split(np.arange(d1), _BANDS)
-    ranks = np.stack([rankdata(np.median(sharp[band], axis=0)) for band in bands])
+    ranks = np.stack([_ranks(np.median(sharp[band], axis=0)) for band in bands])
     pairs = np.triu_indices(_BANDS, 1)
     if ranks.std(axis=1).min() == 0 or np.corrcoef(ranks)[pairs].min() < _STRIPES:
         return offsets

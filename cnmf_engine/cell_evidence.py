@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .blocks import memory_budget
 from .cnmf.geometry import Box
 from .cnmf.seeding import seed_pixels
 from .errors import InputError, explain
 from .filters import filter_frames, mean_centred_kernel
+from .io.regions import read_blocks
 from .peak_noise import filtered_images
 from .summary_images import correlation_pnr
 
@@ -118,15 +120,19 @@ def find_cells(images: Any, gSig: float, cn: Any = None, pnr: Any = None) -> Cel
     dark = filtered_images(images, -kernel, None, None)
     found, decoys = (_maxima(*both, gSig) for both in (bright, dark))
     decoys = decoys[~_in_shadow(bright[1], dark[1], decoys, gSig)]
+    noise = float(np.median(dark[1]))  # half of the pixels reach it by noise alone
+    corr_no, ratio_no = _at(dark, decoys)
+    # Only a dip that can keep a cell from being clear has to be looked at.
+    rival = corr_no * ratio_no * _CLEAR >= _ABOVE_NOISE * noise
+    mean = _mean_image(images)
     small, small_decoy = (
-        np.array([_is_compact(images, one, place, gSig) for place in places], dtype=bool)
-        for one, places in ((kernel, found), (-kernel, decoys))
+        np.array([_is_compact(images, mean, one, place, gSig) for place in places], dtype=bool)
+        for one, places in ((kernel, found), (-kernel, decoys[rival]))
     )
     found = found[small]
-    (corr, ratio), (corr_no, ratio_no) = _at(bright, found), _at(dark, decoys)
-    noise = float(np.median(dark[1]))  # half of the pixels reach it by noise alone
+    corr, ratio = _at(bright, found)
     product = corr * ratio
-    n = _count_clear(product[product >= _ABOVE_NOISE * noise], (corr_no * ratio_no)[small_decoy])
+    n = _count_clear(product[product >= _ABOVE_NOISE * noise], (corr_no * ratio_no)[rival][small_decoy])
     many = n > FEW
     wanted = np.percentile(bright[0], 100 - _COVERED) if many else corr[:n].min(initial=_USUAL_CORR)
     min_corr = float(np.clip(wanted, _LEAST_MIN_CORR, _USUAL_CORR))
@@ -165,27 +171,25 @@ def _in_shadow(pnr: np.ndarray, dark: np.ndarray, places: np.ndarray, gSig: floa
     return dark[tuple(places.T)] <= _SHADOW * near[tuple(places.T)]
 
 
-def _is_compact(images: Any, kernel: np.ndarray, place: np.ndarray, gSig: float) -> bool:
+def _is_compact(images: Any, mean: np.ndarray, kernel: np.ndarray, place: np.ndarray, gSig: float) -> bool:
     """Say whether what lights up at a place is as small and as round as a cell."""
     from scipy.ndimage import label
 
-    dims = np.shape(images)[1:]
+    dims = mean.shape
     row, column = (int(value) for value in place)
-    box = Box(row, row + 1, column, column + 1).around(int(np.ceil(3 * gSig)) + max(kernel.shape) // 2, dims)
-    piece = np.nan_to_num(np.asarray(images[:, box.r0 : box.r1, box.c0 : box.c1], dtype=np.float32))
+    one, half = Box(row, row + 1, column, column + 1), kernel.shape[0] // 2
+    near, whole = one.around(half, dims), Box(row - half, row + half + 1, column - half, column + half + 1)
+    trace = np.tensordot(_seen(images, slice(None), near), kernel[near.within(whole).slices], axes=2)
+    most = max(_FEWEST_FRAMES, int(_BRIGHTEST * len(trace)))
+    box = one.around(int(np.ceil(3 * gSig)) + half, dims)
+    # Only these frames are read of all that is around.
+    brightest = np.sort(np.argsort(-trace, kind="stable")[:most])
+    lit = _seen(images, brightest, box).mean(axis=0) - mean[box.slices]
+    lit = filter_frames(lit.astype(np.float32), kernel)
     at = row - box.r0, column - box.c0
-    half = kernel.shape[0] // 2
-    near = Box(at[0], at[0] + 1, at[1], at[1] + 1).around(half, piece.shape[1:])
-    part = kernel[
-        near.r0 - at[0] + half : near.r1 - at[0] + half, near.c0 - at[1] + half : near.c1 - at[1] + half
-    ]
-    trace = np.tensordot(piece[:, near.r0 : near.r1, near.c0 : near.c1], part, axes=2)
-    most = max(_FEWEST_FRAMES, int(_BRIGHTEST * len(piece)))
-    lit = piece[np.argsort(-trace, kind="stable")[:most]].mean(axis=0) - piece.mean(axis=0)
-    lit = filter_frames(lit[None].astype(np.float32), kernel)[0]
-    names, _ = label(lit > 0.5 * lit[at])
     if not lit[at] > 0:
         return False
+    names, _ = label(lit > 0.5 * lit[at])
     inside = np.argwhere(names == names[at])
     low, high = (limit * gSig**2 for limit in _AREA)
     if not max(low, 4) <= len(inside) <= high:
@@ -193,6 +197,24 @@ def _is_compact(images: Any, kernel: np.ndarray, place: np.ndarray, gSig: float)
     # A pixel is a square: it has a width of its own.
     narrow, wide = np.linalg.eigvalsh(np.cov(inside.T)) + 1 / 12
     return bool(wide <= _LONGEST**2 * narrow)
+
+
+def _seen(images: Any, frames: slice | np.ndarray, box: Box) -> np.ndarray:
+    """Frames of a box, float32, with 0 for what is missing."""
+    return _complete(np.array(images[(frames, *box.slices)], dtype=np.float32, order="C"))
+
+
+def _complete(frames: np.ndarray) -> np.ndarray:
+    """Put 0 for what is missing: replacing takes longer than all the rest, and seldom anything is."""
+    return frames if np.isfinite(frames.sum()) else np.nan_to_num(frames)
+
+
+def _mean_image(images: Any) -> np.ndarray:
+    """Mean of all frames, with 0 for what is missing."""
+    total = np.zeros(np.shape(images)[1:])
+    for _, block in read_blocks(images, slice(0, len(images)), memory_budget(), n_threads=1):
+        total += _complete(block).sum(axis=0, dtype=np.float64)
+    return total / len(images)
 
 
 def _count_clear(cells: np.ndarray, others: np.ndarray) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from mmap import PAGESIZE
 from typing import NamedTuple
 
 import numpy as np
@@ -21,8 +22,8 @@ _PEAK_HEIGHT = 0.3
 _MOST_PEAKS = 10
 _OVERLAP = 0.1
 _FEWEST_PIXELS = 3
-# Components whose pages of a mapped movie stay in memory at once: dropping them after each costs time.
-_READ_TOGETHER = 8
+# Bytes of a mapped movie's pages that stay in memory: dropping them after each component costs time.
+_MAPPED_BYTES = 2**24
 
 
 class Decision(NamedTuple):
@@ -240,11 +241,14 @@ def weighted_images(
         The sums.
     """
     if Yr.strides[0] >= Yr.strides[1]:
-        images = []
-        for done, (where, when, weight) in enumerate(zip(pixels, frames, weights), 1):
+        images, mapped = [], 0
+        for where, when, weight in zip(pixels, frames, weights):
             images.append(Yr[np.ix_(where, when)].astype(np.float64) @ weight)
-            if done % _READ_TOGETHER == 0 or done == len(pixels):
+            mapped += len(where) * min(abs(Yr.strides[0]), len(when) * PAGESIZE)
+            if mapped > _MAPPED_BYTES:
                 drop_pages(Yr)
+                mapped = 0
+        drop_pages(Yr)
         return images
     sums = [np.zeros((len(where), weight.shape[1])) for where, weight in zip(pixels, weights)]
     for block in frame_blocks(Yr.shape[1], 8 * Yr.shape[0]):

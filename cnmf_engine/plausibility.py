@@ -175,10 +175,13 @@ def without_highest(traces: np.ndarray) -> np.ndarray:
     traces = np.array(traces, dtype=np.float64)
     frames = np.arange(traces.shape[1])
     for trace in traces:
-        top = np.argsort(-np.nan_to_num(trace, nan=-np.inf), kind="stable")[:_LEFT_OUT]
+        left, top = np.nan_to_num(trace, nan=-np.inf), []
+        for _ in range(min(_LEFT_OUT, len(trace))):
+            top.append(int(np.argmax(left)))
+            left[top[-1]] = -np.inf
         rest = np.delete(frames, top)
         if rest.size:
-            trace[top] = np.interp(frames[top], rest, trace[rest])
+            trace[top] = np.interp(top, rest, trace[rest])
     return traces
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 
 import numpy as np
-from scipy import ndimage, special
+from scipy import ndimage, sparse, special
 
 from cnmf_engine.errors import InputError, ParameterError, explain
 
@@ -104,8 +105,28 @@ def _baseline(trace: np.ndarray) -> np.ndarray:
     missing = -T % width
     padded = np.pad(trace, (missing // 2, missing - missing // 2), mode="reflect")
     bins = np.percentile(padded.reshape(-1, width), _BASELINE_PERCENTILE, axis=1)
-    slow = ndimage.zoom(bins, width, order=3, mode="constant")
+    slow = _splines(len(bins), width) @ ndimage.spline_filter(bins, order=3, mode="constant")
     return slow[missing // 2 : missing // 2 + T]
+
+
+@lru_cache(maxsize=4)
+def _splines(n: int, width: int) -> sparse.csr_matrix:
+    """
+    Give the weights of n cubic B-splines in each of ``n * width`` frames.
+
+    With them `scipy.ndimage.zoom`, which would find them again for each trace and takes longer than all else
+    that is asked of a trace, is a product with the few coefficients of the bins.
+    """
+    place = np.arange(n * width) * ((n - 1) / max(n * width - 1, 1))
+    first = np.floor(place).astype(int)
+    t = place - first
+    # Outside of the first and the last bin, which rounding may lead to, it gives 0.
+    weights = np.stack([(1 - t) ** 3, 4 - 6 * t**2 + 3 * t**3, 1 + 3 * t + 3 * t**2 - 3 * t**3, t**3], axis=1)
+    weights *= (place <= n - 1)[:, None] / 6
+    near = np.abs(first[:, None] + np.arange(-1, 3))
+    mirrored = np.abs(np.where(near >= n, 2 * (n - 1) - near, near)) if n > 1 else np.zeros_like(near)
+    frames = np.repeat(np.arange(n * width), 4)
+    return sparse.csr_matrix((weights.ravel(), (frames, mirrored.ravel())), shape=(n * width, n))
 
 
 def _half_sample_mode(values: np.ndarray) -> float:

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from scipy import sparse
 
 from ..errors import InputError, explain
@@ -67,16 +68,18 @@ class _Products(NamedTuple):
 
     @classmethod
     def of(cls, traces: np.ndarray) -> _Products:
-        """Multiply traces (n, T), float32."""
+        """Multiply traces (n, T), float32, which are used up."""
         some = traces[:: max(len(traces) // _SAMPLE, 1)].astype(np.float64)
         _, vectors = np.linalg.eigh(some @ some.T)
         courses = np.linalg.qr(some.T @ vectors[:, -_SHARED:])[0].astype(np.float32)
         left = traces @ courses
-        rest = traces - left @ courses.T
+        # Few at a time: another array of their size would double what a long movie takes.
+        for at in range(0, len(traces), _AT_ONCE):
+            traces[at : at + _AT_ONCE] -= left[at : at + _AT_ONCE] @ courses.T
         left, courses = left.astype(np.float64), courses.astype(np.float64)
         # The courses are orthonormal, and orthogonal to the rest, up to rounding, which counts here.
-        right = left @ (courses.T @ courses) / 2 + _products(rest, courses)
-        return cls(rest @ rest.T, left, right)
+        right = left @ (courses.T @ courses) / 2 + _products(traces, courses)
+        return cls(traces @ traces.T, left, right)
 
     def less(self, cells: np.ndarray, shared: np.ndarray) -> _Products:
         """Take off ``cells @ shared.T`` and its transpose, (n, K) both."""
@@ -84,14 +87,24 @@ class _Products(NamedTuple):
 
     def among(self, index: np.ndarray) -> np.ndarray:
         """Products among the pixels of each row of an index (m, n): (m, n, n), float64."""
-        half = self.left[index] @ self.right[index].transpose(0, 2, 1)
-        return self.rest[index[:, :, None], index[:, None, :]] + half + half.transpose(0, 2, 1)
+        return _symmetric(self.rest, self.left[index] @ self.right[index].transpose(0, 2, 1), index)
 
     def between(self, index: np.ndarray, one: np.ndarray) -> np.ndarray:
         """Products of the pixels of each row of an index (m, n) with one pixel (m,): (m, n, 1), float64."""
         left, right = self.left[one][:, :, None], self.right[one][:, :, None]
         rest = self.rest[index, one[:, None]][:, :, None]
         return rest + self.left[index] @ right + self.right[index] @ left
+
+
+@njit(cache=True, nogil=True)
+def _symmetric(rest, half, index):  # pragma: no cover - compiled
+    """Put ``rest + half + half.T`` among the pixels of each row of an index in the place of half."""
+    for m in range(len(index)):
+        for i in range(index.shape[1]):
+            row = rest[index[m, i]]
+            for j in range(i + 1):
+                half[m, i, j] = half[m, j, i] = row[index[m, j]] + half[m, i, j] + half[m, j, i]
+    return half
 
 
 def _products(traces: np.ndarray, courses: np.ndarray) -> np.ndarray:

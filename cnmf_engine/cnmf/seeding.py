@@ -222,7 +222,8 @@ def _leans(trace: np.ndarray, window: int) -> bool:
     scale = 1
     while scale <= max(window * _WIDEST_SCALE, 1):
         smooth = ndimage.uniform_filter1d(trace, scale, mode="reflect")
-        if _skewness(smooth) >= _LEANING and _skewness(smooth) >= _SURELY * _chance_skewness(smooth):
+        skewness = _skewness(smooth)
+        if skewness >= _LEANING and skewness >= _SURELY * _chance_skewness(smooth):
             return True
         scale *= 2
     return False
