@@ -4,7 +4,7 @@ from synthetic import explained, flatten, make_scene
 
 from cnmf_engine.cnmf import initialization
 from cnmf_engine.cnmf.background import fit_ring, reconstruct_background
-from cnmf_engine.cnmf.geometry import decimate
+from cnmf_engine.cnmf.geometry import centre, decimate
 from cnmf_engine.cnmf.initialization import empty_traces, initialize
 from cnmf_engine.cnmf.seeding import find_neurons
 from cnmf_engine.errors import InputError
@@ -80,7 +80,9 @@ def test_movie_is_cells_plus_background_plus_noise(scene):
 
 def test_noise_of_each_pixel_is_returned(scene):
     result = initialize(scene.movie, **OPTIONS)
-    np.testing.assert_array_equal(result.sn, pixel_noise(scene.Y))
+    fluctuations = scene.Y
+    centre(fluctuations)
+    np.testing.assert_array_equal(result.sn, pixel_noise(fluctuations))
     dark = scene.A.max(axis=0).ravel(order="F") == 0
     assert np.median(result.sn[dark]) == pytest.approx(scene.noise, rel=0.05)
 

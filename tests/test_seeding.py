@@ -242,14 +242,19 @@ def test_what_is_clear_comes_first_and_leaves_nothing_of_itself():
     assert len(found.C) == 2
 
 
-@pytest.mark.parametrize("kind", ["wave", "movement"])
+@pytest.mark.parametrize("kind", ["wave", "cloud", "movement"])
 def test_light_that_reaches_beyond_a_cell_is_no_slow_cell(kind):
-    """Slow one-sided changes of a stripe as long as the field, or of an edge that moves to and fro."""
+    """Slow one-sided changes of a stripe, of a spot three times as wide as a cell, of an edge that moves."""
     rng = np.random.default_rng(3)
     T, dims = 400, (48, 56)
     slow = swell(T)
     across = np.arange(dims[1])[None] - 28 + 0 * np.arange(dims[0])[:, None]
-    profile = np.exp(-((across / 3) ** 2)) if kind == "wave" else -across / 3 * np.exp(-((across / 3) ** 2))
+    down = np.arange(dims[0])[:, None] - 24
+    profile = {
+        "wave": np.exp(-((across / 3) ** 2)),
+        "cloud": np.exp(-(across**2 + down**2) / (2 * 7.5**2)),
+        "movement": -across / 3 * np.exp(-((across / 3) ** 2)),
+    }[kind]
     Y = flatten(np.multiply.outer(slow, 40 * profile)) + rng.normal(size=(dims[0] * dims[1], T))
     assert share_passing([slow], 10)
     assert not share_passing([slow], 10, clear=True)

@@ -52,8 +52,8 @@ _MEASURED = ("measured_decay", "measured_rise")
 _SEEN = 0.05
 #: Part of the stretches that obey none of this.
 _OUTLIERS = 0.03
-#: Order 2 from a rise of this many frames on, a faster one is over before it can be seen; and from this part of
-#: the frames that were averaged to see it.
+#: Order 2 from a rise of this many frames on, a faster one is over before it can be seen; and from this part
+#: of the frames that were averaged to see it.
 _SLOW_RISE, _RESOLVED = 1.0, 0.75
 #: Cells differ by one of these parts, whichever is the most likely, and a single cell by at most that.
 _BETWEEN, _FARTHEST = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3), 0.8

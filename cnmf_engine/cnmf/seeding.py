@@ -36,9 +36,9 @@ _MIN_SLOW_SKEWNESS = 2.0
 _LEANING, _SURELY = 0.9, 2.0
 #: What a cell leaves of its light correlates so much with it.
 _SAME = 0.7
-#: Change a cell's size away, as a part of the seed's own, from which on the light isn't a cell's (the filter
-#: makes some around every cell); and how many directions are looked into.
-_BEYOND, _DIRECTIONS = 0.7, 16
+#: Change a cell's size away, as a part of the seed's own, from which on the light isn't a cell's: in any
+#: direction (the filter makes some around every cell), and on average; and how many directions are tried.
+_BEYOND, _ALL_AROUND, _DIRECTIONS = 0.7, 0.3, 16
 #: The widest running mean under which that is looked for, as a part of the window of a transient.
 _WIDEST_SCALE = 1 / 8
 
@@ -403,7 +403,8 @@ def _reaches_beyond(search: _Search, seed: tuple[int, int]) -> bool:
     inside = (rows >= 0) & (rows < search.dims[0]) & (columns >= 0) & (columns < search.dims[1])
     own = search.filtered[seed[0] + search.dims[0] * seed[1]]
     around = search.filtered[rows[inside] + search.dims[0] * columns[inside]]
-    return bool(np.abs(around @ (own - own.mean())).max(initial=0) > _BEYOND * own.var() * len(own))
+    along = around @ (own - own.mean()) / (own.var() * len(own))
+    return bool(len(along) and (np.abs(along).max() > _BEYOND or along.mean() > _ALL_AROUND))
 
 
 def _collect(search: _Search, seed: tuple[int, int], p: int, options: dict, found: list) -> None:
