@@ -23,7 +23,7 @@ _MOST_PEAKS = 10
 _OVERLAP = 0.1
 _FEWEST_PIXELS = 3
 # Bytes of a mapped movie's pages that stay in memory: dropping them after each component costs time.
-_MAPPED_BYTES = 2**24
+_MAPPED_BYTES = 2**25
 
 
 class Decision(NamedTuple):

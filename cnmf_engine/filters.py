@@ -168,9 +168,9 @@ def filter_frames(
 
 def middling(image: np.ndarray) -> np.float32:
     """Give a middling value of an image, the median of some pixels; a constant added moves it exactly."""
-    some = image[:: max(len(image) // 8, 1), :: max(image.shape[1] // 8, 1)].ravel()
-    # Of an even number the higher of the two in the middle: np.median takes as long as a small filter does.
-    return np.partition(some, some.size // 2)[some.size // 2]
+    some = np.sort(image[:: max(len(image) // 8, 1), :: max(image.shape[1] // 8, 1)], axis=None)
+    # np.median takes as long as a small filter does.
+    return some[(some.size - 1) // 2] / 2 + some[some.size // 2] / 2
 
 
 def _correlator(kernel: np.ndarray, border: str) -> Callable[[np.ndarray], np.ndarray]:

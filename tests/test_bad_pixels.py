@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -57,6 +59,29 @@ def test_bad_pixels_are_found_and_no_others(kind, moves, dtype):
     assert not (found.mask & ~bad).any()
     if kind in ("dead", "column", "row"):
         assert found.of_kind(kind).sum() >= 0.95 * bad.sum()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of resident memory is reset in /proc")
+def test_a_mapped_movie_is_looked_at_without_taking_it_into_memory(tmp_path):
+    def memory(name):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
+
+    T, side = 2048, 128
+    noise = np.random.default_rng(0).normal(500, 12, (side * side, 64)).astype(np.float32)
+    traces = np.tile(noise, T // 64)
+    traces[777] = 0
+    traces.tofile(tmp_path / "m.raw")
+    expected = find_bad_pixels(traces.T.reshape((T, side, side), order="F"))
+    del traces
+    file = np.memmap(tmp_path / "m.raw", np.float32, "r", shape=(side * side, T))
+    Path("/proc/self/clear_refs").write_text("5")
+    before = memory("VmRSS")
+    found = find_bad_pixels(file.T.reshape((T, side, side), order="F"))
+    # The movie is 128 MB, of which 32 are mapped at a time; frames and images take some 20.
+    assert memory("VmHWM") < before + 80
+    np.testing.assert_array_equal(found.kind, expected.kind)
+    assert found.of_kind("dead").sum() == 1
 
 
 def test_stripes_are_taken_out():

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from scipy import sparse, stats
+from scipy import ndimage, sparse, stats
 
-from cnmf_engine import evaluation
+from cnmf_engine import evaluation, transients
 from cnmf_engine.errors import InputError, ParameterError
 from cnmf_engine.evaluation import decide, spatial_correlation, transient_snr
 
@@ -219,3 +219,11 @@ def test_peaks_are_those_of_scipy(rng):
     for levels in (3, 20, 1000):
         trace = rng.integers(0, levels, size=500).astype(float)
         np.testing.assert_array_equal(evaluation._peaks(trace), find_peaks(trace)[0])
+
+
+@pytest.mark.parametrize("T", [2, 3, 9, 47, 1000, 4321])
+def test_the_baseline_joins_its_bins_as_scipy_does(T, rng):
+    width = max(min(T // 5, 800), 1)
+    bins = rng.normal(100, 3, -(-T // width))
+    joined = transients._splines(len(bins), width) @ ndimage.spline_filter(bins, order=3, mode="constant")
+    np.testing.assert_allclose(joined, ndimage.zoom(bins, width, order=3, mode="constant"), rtol=1e-12)
