@@ -196,7 +196,7 @@ plots.shift_comparison(tried, fr, truth=known)
 
 # %% [markdown]
 # **Read the table.** The good widths are those with the highest agreement and crispness, and neighbouring
-# good widths find nearly the same shifts. On the demo movie 3, 6 and 11 do: their errors are about 0.2 px.
+# good widths find nearly the same shifts. On the demo movie 3, 6 and 11 do: their errors are 0.2 to 0.3 px.
 # With 60 the glow stays in. That raises no error, and its shifts look like shifts, but agreement hardly
 # rises and crispness is *lower than in the uncorrected movie*: that is how you would notice without the
 # truth. (The embedded engine also writes a warning when a correction leaves the frames no more alike;

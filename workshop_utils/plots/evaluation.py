@@ -50,18 +50,18 @@ def snr_r_scatter(
         The figure.
     """
     figure, axes = new_figure(1, 1, (6.4, 4.6))
-    n_accepted, n_all = draw_scatter(axes[0, 0], snr, r, min_SNR, rval_thr, accepted, real)
+    n_accepted, n_all, besides = draw_scatter(axes[0, 0], snr, r, min_SNR, rval_thr, accepted, real)
     figure.alt = (
         f"SNR against spatial correlation of {n_all} components; {n_accepted} are accepted with SNR above "
-        f"{min_SNR:g} or correlation of at least {rval_thr:g}."
+        f"{min_SNR:g} or correlation of at least {rval_thr:g}{besides}."
     )
     return figure
 
 
 def draw_scatter(
     ax: Axes, snr: Any, r: Any, min_SNR: float, rval_thr: float, accepted: Any = None, real: Any = None
-) -> tuple[int, int]:
-    """Draw the scatter into axes; give the numbers of accepted and of all components."""
+) -> tuple[int, int, str]:
+    """Draw the scatter into axes; count accepted and all components, and say how many passed in vain."""
     snr, r = np.asarray(snr, dtype=np.float64).ravel(), np.asarray(r, dtype=np.float64).ravel()
     if snr.size != r.size:
         raise InputError(explain("one r for each SNR", f"{snr.size} SNR and {r.size} r", "evaluate again"))
@@ -69,10 +69,9 @@ def draw_scatter(
     # A few huge values would squeeze the others together; they are drawn at the edge.
     edge = max(1.3 * min_SNR, float(np.percentile(finite, 98)) * 1.15 if finite.size else 1.0)
     x, y = np.nan_to_num(snr, nan=0.0, posinf=edge).clip(None, edge), np.nan_to_num(r, nan=-1.0)
-    passes = np.zeros(snr.size, bool)
-    if accepted is None:
-        passes = (r >= rval_thr) | (snr > min_SNR)
-    else:
+    passes = beyond = (r >= rval_thr) | (snr > min_SNR)
+    if accepted is not None:
+        passes = np.zeros(snr.size, bool)
         passes[np.asarray(accepted, dtype=int)] = True
     for members, name, marker in ((passes, "accepted", "o"), (~passes, "rejected", "s")):
         ax.scatter(x[members], y[members], s=22, c=COLORS[name], marker=marker, ec="0.3", lw=0.4,
@@ -90,7 +89,9 @@ def draw_scatter(
     ax.legend(
         loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderaxespad=0, handletextpad=0.2, columnspacing=1
     )
-    return int(passes.sum()), int(snr.size)
+    in_vain = int((beyond & ~passes).sum())
+    besides = f", and {in_vain} that reach one of them are rejected all the same" if in_vain else ""
+    return int(passes.sum()), int(snr.size), besides
 
 
 @styled
@@ -130,7 +131,7 @@ def decision_figure(
     image = as_image(image)
     chosen = set(np.asarray(accepted, dtype=int).tolist())
     figure, axes = new_figure(1, 2, (11.5, 4.6))
-    n_accepted, n_all = draw_scatter(axes[0, 0], snr, r, min_SNR, rval_thr, accepted, real)
+    n_accepted, n_all, besides = draw_scatter(axes[0, 0], snr, r, min_SNR, rval_thr, accepted, real)
     low, high = limits(image, 20, 99.8)
     show_image(
         axes[0, 1], image, "accepted: solid, rejected: dashed", (low, 1.35 * high - 0.35 * low), "gray"
@@ -141,7 +142,7 @@ def decision_figure(
     )
     figure.alt = (
         f"{n_accepted} of {n_all} components are accepted with SNR above {min_SNR:g} or spatial correlation "
-        f"of at least {rval_thr:g}; the scatter of both, and the outlines on the correlation image."
+        f"of at least {rval_thr:g}{besides}; the scatter of both, and the outlines on the correlation image."
     )
     return figure
 
