@@ -149,7 +149,7 @@ def test_quadrants_that_only_err_are_not_apart_and_those_that_move_are():
 
 @pytest.mark.parametrize(("error", "said"), [(2.5, "stay with rigid"), (4, "can't be measured")])
 def test_quadrants_that_are_lost_are_not_compared(error, said):
-    """Where they err by more than they could differ they still tell whether the field moves, up to a point."""
+    """Where they err by more than they could differ they still tell whether the field moves, up to 3 px."""
     rng = np.random.default_rng(8)
     shifts = planted_motion()
     lost = [shifts + rng.normal(0, error, shifts.shape) for _ in range(4)]
