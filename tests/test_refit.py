@@ -109,7 +109,7 @@ def test_a_loaded_model_can_be_refitted(scene, model, tmp_path):
 
 @pytest.mark.parametrize("options", [{"p": 0}, {"p": 2}, {"s_min": 0}], ids=str)
 def test_refit_ends_with_the_deconvolution_that_is_asked_for(scene, options):
-    model = fitted(scene.movie, **PATCHES | options)
+    model = fitted(scene.movie, **PATCHES | {"dynamics": "per_trace"} | options)
     estimates = model.refit(scene.movie).estimates
     assert estimates.g.shape == (9, max(options.get("p", 1), 1))
     assert len(match(estimates.A, scene.A).pairs) == 9
