@@ -65,7 +65,7 @@ def fill_frames(
     n_threads : int, optional
         See `cnmf_engine.threads.thread_count`.
     """
-    first, stop, _ = frames.indices(len(movie))
+    first, stop, _ = frames.indices(movie.shape[0])
     n_threads = 1 if getattr(movie, "sequential", False) else n_threads
     if is_time_major(movie):
         part = movie[first:stop, :, columns]
