@@ -25,9 +25,10 @@ STRETCH_PX, STRETCH_S = 2.5, 1.0
 HOT_SHARE, HOT_COUNTS = 0.007, (60, 140)
 # Torn frames: how many, and the height of the band in each as a share of the frame.
 TORN, TORN_BAND = 3, 0.3
-# Denoised: sigma in space, px, weights in time, percentile of each pixel that is taken off, and the counts
-# that the brightest hundredth of a thousandth gets.
-DENOISED_SIGMA, DENOISED_WEIGHTS, DENOISED_FLOOR, DENOISED_COUNTS = 1.0, (0.25, 0.5, 0.25), 10, 35
+# Denoised: sigma in space, px, weights in time, sigma of the glow that is taken off, px, percentile that
+# becomes 0, and the counts that the brightest hundredth of a thousandth gets.
+DENOISED_SIGMA, DENOISED_WEIGHTS, GLOW_SIGMA = 1.0, (0.25, 0.5, 0.25), 12.0
+DENOISED_FLOOR, DENOISED_COUNTS = 0.1, 60
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,8 @@ def denoised(counts: np.ndarray, at: At) -> np.ndarray:
     """Smooth in space and time, take the glow off and leave few counts, as people's preprocessing does."""
     smooth = ndimage.gaussian_filter(counts, (0, DENOISED_SIGMA, DENOISED_SIGMA))
     smooth = ndimage.convolve1d(smooth, np.array(DENOISED_WEIGHTS), axis=0, mode="nearest")
-    smooth -= np.percentile(smooth, DENOISED_FLOOR, axis=0)
+    smooth -= ndimage.gaussian_filter(smooth.mean(axis=0), GLOW_SIGMA)
+    smooth -= np.percentile(smooth, DENOISED_FLOOR)
     return smooth * (DENOISED_COUNTS / np.percentile(smooth, 99.999))
 
 

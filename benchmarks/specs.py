@@ -57,7 +57,7 @@ class Case:
     activity : float
         minisim's activity level, 0 sparse to 1 dense.
     tonic_hz : float
-        Spikes a second of a cell that fires all the time, instead of in bursts; 0: bursts of `activity`.
+        Spikes a second between the bursts of `activity`; 0: minisim's.
     rise, decay : float
         Time constants of the indicator, s.
     effects : tuple of str
@@ -122,7 +122,7 @@ def spec_of(case: Case, gain: float = 1.0):
 
     start, stop, active_hz, quiet_hz = spike_activity_params(case.activity)
     if case.tonic_hz:
-        active_hz = quiet_hz = case.tonic_hz
+        quiet_hz = case.tonic_hz
     region, scope = _region(case), _scope(case, gain)
     populations = _populations(case, region.population, scope.pixel_size_um)
     top, bottom = populations[0].depth_range_um

@@ -58,6 +58,8 @@ _WINDOW, _CLOSE, _CORE, _RING = 4.0, 2.5, 0.8, (2.5, 3.0)
 _SMOOTHING = 0.45
 # Pixels a gSig that are read: more would only cost time.
 _SAMPLING = 3.0
+# Haze: the footprint must explain at least the surroundings' share of the middle's light less this.
+_HAZY = 0.35
 # Components whose images are in memory at once.
 _TOGETHER = 256
 # Cosine of footprints above which two components can be one cell: neighbours reach 0.3.
@@ -550,9 +552,10 @@ def implausible(
     limits : mapping of str to float
         The keys of the parameters' group 'quality': 'shape' is below ``min_width`` or ``min_roundness``; 'few
         frames' below ``min_snr_rest``, unless what is left of the SNR exceeds ``min_SNR``; 'haze' has a
-        surround above ``max_surround`` and a locality below ``min_locality`` times the fourth power of the
-        width, since the wider a footprint, the better it explains what is wider still; 'movement' is above
-        ``max_movement``; 'double' above ``max_likeness``.
+        surround above ``max_surround``, and a locality below it less 0.35 (glow seen through a gap between
+        vessels is as narrow as a cell) or below ``min_locality`` times the fourth power of the width (the
+        wider a footprint, the better it explains what is wider still); 'movement' is above ``max_movement``;
+        'double' above ``max_likeness``.
 
     Returns
     -------
@@ -561,12 +564,16 @@ def implausible(
     likeness : ndarray of shape (K,), float64
         From `doubles`.
     """
-    width, rest = (np.asarray(measures[name], dtype=np.float64) for name in ("width", "snr_rest"))
+    width, rest, surround = (
+        np.asarray(measures[name], dtype=np.float64) for name in ("width", "snr_rest", "surround")
+    )
+    # A dark middle, whose share is infinite, says nothing of how narrow the glow is.
+    narrow = np.where(np.isfinite(surround), np.minimum(surround, 1) - _HAZY, 0)
+    least = np.maximum(limits["min_locality"] * width**4, narrow)
     held = (
         (width < limits["min_width"]) | (measures["roundness"] < limits["min_roundness"]),
         (rest < limits["min_snr_rest"]) & ~(rest * snr > limits["min_SNR"]),
-        (measures["surround"] > limits["max_surround"])
-        & (measures["locality"] < limits["min_locality"] * width**4),
+        (surround > limits["max_surround"]) & (measures["locality"] < least),
         measures["movement"] > limits["max_movement"],
     )
     reasons = np.select(held, REASONS[: len(held)], "").astype("U10")

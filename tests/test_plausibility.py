@@ -158,6 +158,24 @@ def test_haze_is_brighter_around_than_a_cell():
     assert found.locality[0] < quality["min_locality"] * width**4
 
 
+def test_glow_between_vessels_is_haze_though_as_narrow_as_a_cell():
+    rng = np.random.default_rng(8)
+    rows, cols = np.indices(DIMS)
+    seen = np.cos((rows - 30) / 2) * np.cos((cols - 35) / 2) > 0
+    gaps = ndimage.gaussian_filter(0.7 + 0.3 * seen, 1)
+    trace = events([60, 150, 280, 390, 500])
+    haze, cell = gaps * blob(DIMS, (30, 35), 8 * G), blob(DIMS, (30, 35), 0.7 * G)
+    options = {"dims": DIMS, "gSig": (G, G), "fr": FR, "decay_time": DECAY}
+    A, C = flat_footprints(cell[None]), trace[None].astype(np.float32)
+    alone = {"snr": np.array([9.0]), "passed": np.array([0]), "pairs": alike(A, C, FR, DECAY)}
+    for light, reason in ((haze, "haze"), (cell, "")):
+        movie = 300 * gaps + trace[:, None, None] * light + rng.normal(0, 3, (T, *DIMS))
+        image = event_images(movie.astype(np.float32), A, C, C, **options)
+        measures = shape(A, DIMS, (G, G))._asdict() | image._asdict() | {"snr_rest": np.ones(1)}
+        reasons, _ = implausible(measures, **alone, limits=CNMFParams().quality)
+        assert reasons.tolist() == [reason]
+
+
 def test_moving_tissue_is_explained_by_movement():
     assert images_of("moving").movement[0] > 0.6
 
