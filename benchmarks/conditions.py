@@ -10,22 +10,15 @@ for all of them; frame rate, cell size and `decay_time` follow the recording.
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.recordings import cache_folder, make
-from benchmarks.report import machine
-from benchmarks.run import measure_cold, overrides_from
 from benchmarks.specs import Case
-from benchmarks.sweep import THRESHOLDS
+from benchmarks.sweep import arguments, run
 
-__all__ = ["CONDITIONS", "Condition", "bars", "cases", "main", "run", "table"]
+__all__ = ["CONDITIONS", "Condition", "bars", "cases", "main", "table"]
 
 
 @dataclass(frozen=True)
@@ -162,46 +155,6 @@ def cases() -> dict[str, tuple[Case, tuple[str, ...]]]:
     return {case.name: (case, of.bars) for of in CONDITIONS for case in of.recordings()}
 
 
-def run(
-    names: list[str] | None = None,
-    folder: Path | None = None,
-    workers: int = 1,
-    keep: Path | None = None,
-    overrides: dict | None = None,
-) -> dict[str, dict]:
-    """
-    Measure the recordings.
-
-    Parameters
-    ----------
-    names : list of str, optional
-        Only these recordings.
-    folder : Path, optional
-        Cache folder of the movies.
-    workers : int
-        Number of workers.
-    keep : Path, optional
-        Folder for an .npz file of each result.
-    overrides : dict, optional
-        Parameters that differ, for all recordings.
-
-    Returns
-    -------
-    dict of str to dict
-        What was measured, by name.
-    """
-    results = {}
-    for name, (case, _) in cases().items():
-        if names and name not in names:
-            continue
-        # What a user enters who knows the indicator.
-        parameters = THRESHOLDS | {"decay_time": case.decay} | (overrides or {})
-        kept = keep.resolve() / f"{name}.npz" if keep else None
-        results[name] = measure_cold(make(case, folder), workers, parameters, keep=kept)
-        print(table({name: results[name]}).splitlines()[-1], flush=True)
-    return results
-
-
 def bars(name: str, measured: dict) -> dict[str, bool]:
     """Tell which of a recording's bars are reached."""
     return {bar: bool(BARS[bar](measured)) for bar in cases()[name][1]}
@@ -214,7 +167,7 @@ def table(results: dict[str, dict], before: dict[str, dict] | None = None) -> st
     Parameters
     ----------
     results : dict of str to dict
-        From `run`.
+        From `sweep.run`.
     before : dict of str to dict, optional
         Those of an earlier run, written before the new ones where they differ.
 
@@ -243,31 +196,22 @@ def _told(column: str, value: float) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns 0."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.conditions", description="Scores on recordings of what goes wrong."
-    )
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="only these conditions or recordings")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--cache", type=Path, help="folder of the simulated movies")
-    parser.add_argument("--keep", type=Path, help="store footprints, traces and images in this folder")
-    parser.add_argument("--json", type=Path, help="write all figures to this file")
-    parser.add_argument("--against", type=Path, help="compare with the JSON file of an earlier run")
-    parser.add_argument("-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE")
+    parser = arguments("python -m benchmarks.conditions", "Scores on recordings of what goes wrong.")
     options = parser.parse_args(argv)
     groups = {of.case.name: [case.name for case in of.recordings()] for of in CONDITIONS}
     names = [name for asked in options.only or () for name in groups.get(asked, [asked])]
     if unknown := set(names) - set(cases()):
         parser.error(f"no such condition: {', '.join(sorted(unknown))}; there are {', '.join(groups)}")
-    for folder in filter(None, (options.keep, options.json and options.json.parent)):
-        folder.mkdir(parents=True, exist_ok=True)
-    overrides = overrides_from(options.parameters)
-    results = run(names, cache_folder(options.cache), options.workers, options.keep, overrides)
-    before = json.loads(options.against.read_text())["recordings"] if options.against else None
+    results, before = run(
+        [case for name, (case, _) in cases().items() if not names or name in names],
+        options,
+        lambda name, measured: table({name: measured}).splitlines()[-1],
+        # What a user enters who knows the indicator.
+        lambda case: {"decay_time": case.decay},
+    )
     print("\n" + table(results, before))
     reached = [all(bars(name, measured).values()) for name, measured in results.items()]
     print(f"\n{sum(reached)} of {len(reached)} recordings reach their bars")
-    if options.json:
-        options.json.write_text(json.dumps({"machine": machine(), "recordings": results}, indent=1))
     return 0
 
 

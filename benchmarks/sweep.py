@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,9 @@ from benchmarks.movies import sweep_cases
 from benchmarks.recordings import cache_folder, make
 from benchmarks.report import machine
 from benchmarks.run import measure_cold, overrides_from
+from benchmarks.specs import Case
 
-__all__ = ["THRESHOLDS", "distribution", "figures", "main", "run", "tally"]
+__all__ = ["THRESHOLDS", "arguments", "distribution", "figures", "main", "run", "tally"]
 
 #: Thresholds of the seeds, the same for every recording.
 THRESHOLDS = {"min_corr": 0.8, "min_pnr": 10}
@@ -53,43 +55,58 @@ def _of_dynamics(measured: dict, name: str) -> float:
     return measured.get("dynamics", {}).get(name, np.nan)
 
 
+def arguments(prog: str, description: str) -> argparse.ArgumentParser:
+    """Give the options of a benchmark that measures many recordings."""
+    parser = argparse.ArgumentParser(prog=prog, description=description)
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="only these recordings")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--cache", type=Path, help="folder of the simulated movies")
+    parser.add_argument("--keep", type=Path, help="store footprints, traces and images in this folder")
+    parser.add_argument("--json", type=Path, help="write all figures to this file")
+    parser.add_argument("--against", type=Path, help="compare with the JSON file of an earlier run")
+    parser.add_argument("-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE")
+    return parser
+
+
 def run(
-    names: list[str] | None = None,
-    folder: Path | None = None,
-    workers: int = 2,
-    keep: Path | None = None,
-    overrides: dict | None = None,
-) -> dict[str, dict]:
+    cases: Iterable[Case],
+    options: argparse.Namespace,
+    line: Callable[[str, dict], str],
+    parameters: Callable[[Case], dict] = lambda case: {},
+) -> tuple[dict[str, dict], dict[str, dict]]:
     """
-    Measure the recordings of the sweep.
+    Measure recordings, print a line of each, and keep all figures so far on disk.
 
     Parameters
     ----------
-    names : list of str, optional
-        Only these.
-    folder : Path, optional
-        Cache folder of the movies.
-    workers : int
-        Number of workers.
-    keep : Path, optional
-        Folder for an .npz file of each result.
-    overrides : dict, optional
-        Parameters that differ, for all recordings.
+    cases : iterable of Case
+        What to measure.
+    options : argparse.Namespace
+        From `arguments`.
+    line : callable
+        Says what was measured of a recording, from its name and figures.
+    parameters : callable
+        Parameters of a case beside the thresholds; those of `options` come last.
 
     Returns
     -------
-    dict of str to dict
-        What was measured, by name.
+    results, before : dict of str to dict
+        What was measured, by name; and the same of the earlier run in `options.against`, empty without one.
     """
-    results, parameters = {}, THRESHOLDS | (overrides or {})
-    for case in sweep_cases():
-        if names and case.name not in names:
-            continue
-        kept = keep.resolve() / f"{case.name}.npz" if keep else None
-        measured = measure_cold(make(case, folder), workers, parameters, keep=kept)
-        results[case.name] = measured
-        print(_line(case.name, measured), flush=True)
-    return results
+    before = json.loads(options.against.read_text())["recordings"] if options.against else {}
+    for folder in filter(None, (options.keep, options.json and options.json.parent)):
+        folder.mkdir(parents=True, exist_ok=True)
+    overrides, cache = overrides_from(options.parameters), cache_folder(options.cache)
+    results: dict[str, dict] = {}
+    for case in cases:
+        kept = options.keep.resolve() / f"{case.name}.npz" if options.keep else None
+        chosen = THRESHOLDS | parameters(case) | overrides
+        results[case.name] = measure_cold(make(case, cache), options.workers, chosen, keep=kept)
+        print(line(case.name, results[case.name]), flush=True)
+        if options.json:
+            # After each: hours may have gone into it when the next one fails.
+            options.json.write_text(json.dumps({"machine": machine(), "recordings": results}, indent=1))
+    return results, before
 
 
 def figures(results: dict[str, dict]) -> dict[str, np.ndarray]:
@@ -163,24 +180,13 @@ def _ratios(now: dict[str, dict], before: dict[str, dict]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns 0."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.sweep", description="Scores over many recordings."
-    )
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="only these recordings")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--cache", type=Path, help="folder of the simulated movies")
-    parser.add_argument("--keep", type=Path, help="store footprints, traces and images in this folder")
-    parser.add_argument("--json", type=Path, help="write all figures to this file")
-    parser.add_argument("--against", type=Path, help="compare with the JSON file of an earlier sweep")
-    parser.add_argument("-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE")
+    parser = arguments("python -m benchmarks.sweep", "Scores over many recordings.")
     options = parser.parse_args(argv)
     unknown = set(options.only or ()) - {case.name for case in sweep_cases()}
     if unknown:
         parser.error(f"no such recording: {', '.join(sorted(unknown))}")
-    if options.keep:
-        options.keep.mkdir(parents=True, exist_ok=True)
-    overrides = overrides_from(options.parameters)
-    results = run(options.only, cache_folder(options.cache), options.workers, options.keep, overrides)
+    chosen = [case for case in sweep_cases() if not options.only or case.name in options.only]
+    results, before = run(chosen, options, _line)
     print("\n" + distribution(results))
     off = figures(results)["decay, off by"]
     print(f"decay within {DECAY_WITHIN:.0%} of the true one in {(off <= DECAY_WITHIN).sum()} of {len(off)}")
@@ -188,11 +194,8 @@ def main(argv: list[str] | None = None) -> int:
         print(
             f"{kind.replace('_', ', ')}: " + (", ".join(f"{n} {why}" for why, n in counts.items()) or "none")
         )
-    if options.against:
-        print("\n" + _ratios(results, json.loads(options.against.read_text())["recordings"]))
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps({"machine": machine(), "recordings": results}, indent=1))
+    if before:
+        print("\n" + _ratios(results, before))
     return 0
 
 

@@ -256,7 +256,7 @@ def test_effects_change_what_they_say(name, at):
     elif name == "fibres":
         assert (after >= before - 1e-9).all() and 0.02 < (change.max(axis=0) > 10).mean() < 0.6
     elif name == "denoised":
-        assert 30 < after.max() < 45, "the brightest hundredth of a thousandth has 35 counts"
+        assert 50 < after.max() < 75, "the brightest hundredth of a thousandth has 60 counts"
         noise = [np.diff(x, axis=0).std() / x.std() for x in (before, after)]
         assert noise[1] < 0.8 * noise[0], "it is smoother in time"
     else:
@@ -278,7 +278,8 @@ def test_conditions_have_names_seeds_and_bars_of_their_own():
     assert len({case.seed for case in cases}) == len(cases) == 2 * len(conditions.CONDITIONS)
     assert not {case.seed for case in cases} & set(range(1, 100)), "none of the sweep's"
     kinetics = {(case.fr, case.decay) for case in cases if case.fr != 10}
-    assert kinetics == {(fr, decay) for fr in (5, 20, 30) for decay in (1.4, 0.12)}
+    # minisim simulates no decay that is over within a frame.
+    assert kinetics == {(fr, decay) for fr in (5, 20, 30) for decay in (1.4, max(0.12, 1 / fr))}
 
 
 def test_bars_are_held(tmp_path):
@@ -323,7 +324,7 @@ def test_a_recording_without_cells_and_one_with_effects_are_made_and_scored(tmp_
         pictures, still = (np.zeros((56, 56)),) * 2, SimpleNamespace(shifts_rig=np.zeros((80, 2)))
         return outcome(movie, still, estimates, pictures, parameters)
 
-    monkeypatch.setattr(conditions, "measure_cold", found_nothing)
+    monkeypatch.setattr("benchmarks.sweep.measure_cold", found_nothing)
     out = tmp_path / "deep" / "c.json"
     assert conditions.main(["--cache", str(tmp_path), "--workers", "1", "--json", str(out)]) == 0
     stored = json.loads(out.read_text())["recordings"][case.name]
