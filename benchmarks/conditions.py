@@ -97,7 +97,7 @@ CONDITIONS = [
     ),
     *(
         Condition(
-            Case(f"{rate}hz-{kind}", density=0.5, fr=float(rate), frames=frames, seed=seed, **kinetics),
+            Case(f"{kind}-{rate}", density=0.5, fr=float(rate), frames=frames, seed=seed, **kinetics),
             ("F1", "spikes"),
         )
         for rate, frames, kind, kinetics, seed in (

@@ -294,14 +294,14 @@ def test_bars_are_held(tmp_path):
         | {f"spikes_{ms}{known}": 0.9 for ms in (100, 200) for known in ("", "_known")},
     }
     assert all(conditions.bars("fibres-1", good).values()) and all(
-        conditions.bars("20hz-slow-2", good).values()
+        conditions.bars("slow-20-2", good).values()
     )
     assert conditions.bars("no-cells-1", good) == {"at most 1 accepted": False}
     doubled = good | {"duplicates": 1}
     assert conditions.bars("non-rigid-1", doubled) == {"no doubles": False, "F1": True}
     poor = good | {"dynamics": good["dynamics"] | {"spikes_200_known": 0.95}}
-    assert not conditions.bars("30hz-fast-1", poor)["spikes"]
-    rows = conditions.table({"30hz-fast-1": poor}, {"30hz-fast-1": good}).splitlines()
+    assert not conditions.bars("fast-30-1", poor)["spikes"]
+    rows = conditions.table({"fast-30-1": poor}, {"fast-30-1": good}).splitlines()
     assert len({row.count("|") for row in rows}) == 1
     assert "misses spikes" in rows[2] and "0.900 -> 0.950" in rows[2]
     with pytest.raises(SystemExit):
