@@ -2,6 +2,7 @@
 MOVIE ?= demo
 RESULTS ?= results
 ARGS ?=
+WORKERS ?= 2
 
 VENV := .venv
 COLAB := .venv-colab
@@ -9,9 +10,21 @@ BIN := $(VENV)/bin
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	if $$p $(NEW_ENOUGH) >/dev/null 2>&1; then echo $$p; break; fi; done)
+# Tests that share what is dear to make stay with one worker (tests/conftest.py), the longest begin.
+TESTS = $(BIN)/python -m pytest -n $(WORKERS) --durations=20
+# Every cell of every notebook, in a kernel each, one after the other in a results folder of their own.
+define NBVAL
+@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	echo "$(BIN)/python -m pytest --nbval-lax --nbval-current-env $(1)" && \
+	WORKSHOP_HEADLESS=1 WORKSHOP_RESULTS="$$folder/results" \
+		$(BIN)/python -m pytest --nbval-lax --nbval-current-env --durations=10 $(1)
+endef
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off
 
-.PHONY: help run test room test-colab check notebooks gallery links bench clean
+# Kernels import the same modules a hundred times, which are compiled once if that may be kept.
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: help run test soak environments room test-colab check notebooks gallery links bench clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -20,12 +33,18 @@ help: ## show this list
 run: $(VENV)/.run ## run all lessons on the demo movie (MOVIE=, RESULTS=, ARGS=) and print the report's path
 	@$(BIN)/workshop run --movie "$(MOVIE)" --results "$(RESULTS)" $(ARGS)
 
-test: room $(VENV)/.test $(COLAB)/.made check ## style, notebooks in sync, all tests in two front ends and on Colab's packages, every cell
-	$(BIN)/python -m pytest
-	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
-	echo "$(BIN)/python -m pytest --nbval-lax --nbval-current-env notebooks/*.ipynb" && \
-	WORKSHOP_HEADLESS=1 WORKSHOP_RESULTS="$$folder/results" \
-		$(BIN)/python -m pytest --nbval-lax --nbval-current-env --durations=10 notebooks/*.ipynb
+test: room environments ## style, notebooks in sync, all tests in two front ends and on Colab's packages
+	@$(MAKE) --no-print-directory check
+	$(TESTS)
+	$(call NBVAL,notebooks/0[1-7]*.ipynb)
+
+soak: room environments ## what is too slow for each change: kernels killed, a bundle's rehearsal, all lessons in one by nbval
+	$(BIN)/python -m pytest --soak -m soak --durations=10
+	$(call NBVAL,notebooks/00*.ipynb)
+
+# Both at once: the one unpacks while the other fetches.
+environments: | $(VENV)/.made
+	@$(MAKE) -s --no-print-directory -j2 $(VENV)/.test $(COLAB)/.made
 
 room: | $(VENV)/.made
 	@$(BIN)/python tools/disk_room.py
@@ -37,6 +56,7 @@ check: $(VENV)/.test ## style, spelling, and that what is built agrees with its 
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/typos
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/python tools/build_notebooks.py --check
 	$(BIN)/python tools/lesson_table.py --check
 

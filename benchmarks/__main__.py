@@ -76,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _movies(options: argparse.Namespace, folder: Path) -> list[Path]:
     """Find or make the movies asked for."""
-    from workshop_utils import data
+    from workshop_utils.movies import data
 
     names = options.movies or ["demo", *(SIZES if options.full else ["small"])]
     return [make(SIZES[name], folder) if name in SIZES else Path(data.get(name)) for name in names]

@@ -23,8 +23,8 @@ from pathlib import Path
 from benchmarks import report
 from benchmarks.colab_machine import Machine, python_of, wheelhouse
 from benchmarks.executing import Executed
-from workshop_utils import bundle
-from workshop_utils.bundle.wheels import find_wheel
+from workshop_utils.classroom import bundle
+from workshop_utils.classroom.bundle.wheels import find_wheel
 from workshop_utils.colab import DRIVE_FOLDER
 
 __all__ = ["BARS", "main", "markdown", "measure"]

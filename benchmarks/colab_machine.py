@@ -20,7 +20,7 @@ import nbformat
 
 from benchmarks.executing import Executed, execute
 from benchmarks.servers import own_environment
-from workshop_utils.notebook_files import tags_of
+from workshop_utils.session.notebooks import tags_of
 
 __all__ = ["Machine", "python_of", "wheelhouse"]
 

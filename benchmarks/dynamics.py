@@ -6,7 +6,8 @@ import numpy as np
 import scipy.sparse as sp
 from scipy import ndimage
 
-from workshop_utils.scoring import Truth, match, unit_columns
+from workshop_utils.measures.scoring import match, unit_columns
+from workshop_utils.movies.truth import Truth
 
 __all__ = ["WIDTHS", "amplitude_slopes", "coefficients", "decay_times", "duplicates", "dynamics", "spike_r"]
 
@@ -163,7 +164,7 @@ def dynamics(estimates, truth: Truth, rise: float, decay: float) -> dict:
 
 
 def _deconvolved(raw: np.ndarray, g: list[float]) -> np.ndarray:
-    from cnmf_engine.cnmf.deconvolution import constrained_foopsi
+    from cnmf_engine.stages.deconvolution.foopsi import constrained_foopsi
 
     spikes = [constrained_foopsi(trace, g=np.array(g), p=len(g))[5] for trace in raw]
     return np.array(spikes).reshape(raw.shape)

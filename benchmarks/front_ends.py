@@ -7,7 +7,7 @@ import shutil
 from typing import Any, ClassVar
 
 from benchmarks.servers import Server
-from workshop_utils.notebook_files import text_of
+from workshop_utils.session.notebooks import text_of
 
 __all__ = ["FRONT_ENDS", "SCREEN", "FrontEnd", "JupyterLab", "Notebook6", "browser_program"]
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
-from workshop_utils.scoring import Truth, match
+from workshop_utils.measures.scoring import match
+from workshop_utils.movies.truth import Truth
 
 __all__ = ["losses"]
 

@@ -67,7 +67,7 @@ def outcome(movie: Path, correct, estimates, pictures, parameters: dict) -> dict
 
     from benchmarks.dynamics import duplicates, dynamics
     from benchmarks.losses import losses
-    from workshop_utils import scoring
+    from workshop_utils.measures import scoring
 
     kept = estimates.idx_components
     counts = {"found": len(estimates.C), "accepted": len(kept)}

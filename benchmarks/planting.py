@@ -38,12 +38,12 @@ from scipy import ndimage
 
 from benchmarks.report import machine
 from benchmarks.run import PARAMETERS, measure_cold, overrides_from
-from cnmf_engine._detrend import baseline, mode_percentiles
-from cnmf_engine.errors import InputError, explain
-from cnmf_engine.io.readers import iter_frames, open_movie
-from cnmf_engine.noise import spread_below_baseline
-from cnmf_engine.registration.warping import moved, translated
-from workshop_utils.scoring import match, unit_columns
+from cnmf_engine.base.errors import InputError, explain
+from cnmf_engine.movies.opening import iter_frames, open_movie
+from cnmf_engine.stages.detrend import baseline, mode_percentiles
+from cnmf_engine.stages.noise import spread_below_baseline
+from cnmf_engine.stages.registration.warping import moved, translated
+from workshop_utils.measures.scoring import match, unit_columns
 
 __all__ = ["BANDS", "Planted", "clear_cells", "main", "plant", "prepare", "score_planted", "table"]
 

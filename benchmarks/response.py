@@ -31,8 +31,10 @@ __all__ = ["main", "markdown", "measure"]
 _SCENE = """
 import numpy as np, scipy.sparse as sp
 from types import SimpleNamespace
-from cnmf_engine.params import CNMFParams
-from workshop_utils import browser, players, sliders
+from cnmf_engine.caiman.params import CNMFParams
+from workshop_utils.widgets import browser
+from workshop_utils.widgets import players
+from workshop_utils.widgets import sliders
 rng = np.random.default_rng(0)
 side, n, n_frames = 256, 196, 3000
 rows, cols = np.indices((side, side))

@@ -193,7 +193,7 @@ def table(
     str
         Two Markdown tables: seconds, and memory.
     """
-    from cnmf_engine.blocks import memory_budget
+    from cnmf_engine.base.memory import memory_budget
 
     limit = memory_budget() if limit is None else limit
     heads = ["stage", "fixed s", "ns per frame and pixel", "µs per frame and cell", "misfit", "parallel"]

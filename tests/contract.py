@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from workshop_utils.players import fit_pieces
+from workshop_utils.widgets.players import fit_pieces
 
 
 class Names(NamedTuple):

@@ -8,7 +8,7 @@ import numpy as np
 from synthetic import blob, flat_footprints
 
 from workshop_utils.exercises import Verdict
-from workshop_utils.truth import Truth
+from workshop_utils.movies.truth import Truth
 
 DIMS, T = (40, 50), 120
 

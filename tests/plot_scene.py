@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 import scipy.sparse as sp
 
-from workshop_utils.truth import Truth
+from workshop_utils.movies.truth import Truth
 
 T, D1, D2, K, FR = 120, 40, 52, 4, 10.0
 

@@ -46,6 +46,7 @@ def sources_text() -> str:
         ROOT / "pyproject.toml",
         ROOT / "data" / "registry.json",
         ROOT / ".gitignore",
+        ROOT / "tests" / "conftest.py",
     ]
     kept = {".py", ".js", ".j2", ".json", ".toml", ""}
     return "\n".join(
@@ -60,12 +61,17 @@ def sources_text() -> str:
 @functools.cache
 def roots() -> dict[str, Any]:
     """Give the objects that the lessons' dotted names start from."""
+    from cnmf_engine.caiman.estimates import Estimates
+    from cnmf_engine.caiman.params import CNMFParams
     from cnmf_engine.cnmf import CNMF
-    from cnmf_engine.estimates import Estimates
-    from cnmf_engine.params import CNMFParams
 
     opts = CNMFParams()
-    modules = {"cm": "cnmf_engine", "cnmf": "cnmf_engine.cnmf", "params": "cnmf_engine.params", "np": "numpy"}
+    modules = {
+        "cm": "cnmf_engine",
+        "cnmf": "cnmf_engine.cnmf",
+        "params": "cnmf_engine.caiman.params",
+        "np": "numpy",
+    }
     modules |= {"plt": "matplotlib.pyplot", "scipy": "scipy", "os": "os"}
     for path in (ROOT / "workshop_utils").iterdir():
         if path.suffix == ".py" or (path / "__init__.py").is_file():
@@ -113,10 +119,10 @@ def common() -> frozenset[str]:
     import numpy as np
     import scipy.sparse
 
-    from cnmf_engine._param_table import ALIASES
-    from cnmf_engine.motion import MotionCorrect
-    from cnmf_engine.movies import movie
-    from cnmf_engine.params import rows
+    from cnmf_engine.caiman.motion_correction import MotionCorrect
+    from cnmf_engine.caiman.movie import movie
+    from cnmf_engine.caiman.param_table import ALIASES
+    from cnmf_engine.caiman.params import rows
 
     found = {entry.key for entry in rows()} | {entry.group for entry in rows()} | set(ALIASES)
     objects = (
@@ -134,9 +140,10 @@ def common() -> frozenset[str]:
     for value in (*objects, matplotlib.pyplot, *(roots()[name] for name in ("opts", "cnm", "estimates"))):
         found |= set(dir(value))
     found |= {*keyword.kwlist, *roots(), "caiman", *_declared()}
-    for package in _PACKAGES:
-        for path in (ROOT / package).rglob("*.py"):
-            found |= {path.stem, path.parent.name, *_defined(ast.parse(path.read_text(encoding="utf-8")))}
+    for path in itertools.chain(
+        *((ROOT / name).rglob("*.py") for name in _PACKAGES), [ROOT / "tests/conftest.py"]
+    ):
+        found |= {path.stem, path.parent.name, *_defined(ast.parse(path.read_text(encoding="utf-8")))}
     return frozenset(found)
 
 

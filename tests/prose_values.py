@@ -1,4 +1,4 @@
-"""What a lesson's code says about each name, and what its prose says: see `test_prose.py` for the rules."""
+"""The names and values in a lesson's code, and the values in its tables of parameters."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import itertools
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
-from prose import Passage, Table
+from prose import Table
 
 _MOST = 64
 _OPERATORS: dict[type, Callable] = {
@@ -21,29 +20,6 @@ _OPERATORS: dict[type, Callable] = {
     ast.FloorDiv: lambda a, b: a // b,
     ast.Pow: lambda a, b: a**b,
 }
-NUMBER = r"-?\d+(?:\.\d+)?"
-VALUE = rf"\({NUMBER}(?:, ?{NUMBER})+\)|{NUMBER}|\b(?:True|False|None)\b|'[^'\n]*'|\"[^\"\n]*\""
-UNITS = {
-    "px": "px", "pixel": "px", "pixels": "px", "s": "s", "second": "s", "seconds": "s", "Hz": "Hz",
-    "frames per second": "Hz", "µm": "um", "um": "um", "ms": "ms", "frames": "frames", "minutes": "minutes",
-}  # fmt: skip
-#: Words before a name that make its value advice: it must be possible, but needn't be in the code.
-ADVICE = re.compile(
-    r"\b(try|lower|raise|reduce|increase|set|if|when|unless|suppose|such as|as in|for example)\b",
-    re.IGNORECASE,
-)
-_DOWN = re.compile(r"\b(lower|reduce)\s+(?:the\s+)?\S*$", re.IGNORECASE)
-_UP = re.compile(r"\b(raise|increase)\s+(?:the\s+)?\S*$", re.IGNORECASE)
-_NAME = re.compile(r"`([A-Za-z_]\w*)`|\b([A-Za-z]+(?:_[A-Za-z]+)+|[a-z]+[A-Z]\w*)\b")
-_LINK = r"(?:(?:is|are|was|be|of|at|to|from|stays|equals|than|above|below|around|=|:)\s+){0,2}"
-_UNIT = rf"(?:\s+({'|'.join(sorted(UNITS, key=len, reverse=True))})\b)?"
-_AFTER = re.compile(
-    rf"\s*{_LINK}(?P<first>{VALUE})(?P<more>(?:(?:, | and | or |, and |, or | to )(?:{VALUE}))*)"
-    rf"(?![\w.]*\w)(?!-\d){_UNIT}"
-)
-_KEYED = re.compile(rf"(?<![\w.])(\w+)\s?=\s?({VALUE})(?![\w.]*\w)")
-_PASSED = re.compile(r"-p (\w+)[ =](\S+)")
-_ENTRY = re.compile(rf"[\"'](\w+)[\"']:\s*({VALUE})")
 
 
 def same(one: Any, other: Any) -> bool:
@@ -75,8 +51,8 @@ class Code:
     ----------
     stated : dict of str to list
         By assignment, keyword, key of a dictionary, comparison, default or position in a call.
-    keyed, listed : dict of str to list
-        By keyword or key only, and by key only: what is passed on.
+    keyed : dict of str to list
+        By keyword or key only: what is passed on.
     names : set of str
         All identifiers, attributes, keywords and keys.
     """
@@ -84,7 +60,6 @@ class Code:
     def __init__(self, source: str, positional: Callable[[str], Iterable[str]] | None = None) -> None:
         self.stated: dict[str, list] = defaultdict(list)
         self.keyed: dict[str, list] = defaultdict(list)
-        self.listed: dict[str, list] = defaultdict(list)
         self.names: set[str] = set()
         self._bound: dict[str, list] = defaultdict(list)
         self._positional = positional or (lambda name: ())
@@ -177,7 +152,6 @@ class Code:
         elif isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values):
                 if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                    self._note(self.listed, key.value, self.values(value))
                     self._pass_on(key.value, value)
         elif isinstance(node, (ast.Compare, ast.Call, ast.arguments)):
             for name, value in self._pairs(node):
@@ -217,70 +191,6 @@ def _identifiers(node: ast.AST) -> Iterator[str]:
             yield from value.split(".")
     if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
         yield node.value
-
-
-@dataclass(frozen=True)
-class Statement:
-    """
-    A value that prose gives a name.
-
-    `kind` is 'states'; 'advises' for a value to try, to set or to meet in a fault, which must be possible but
-    needn't be in the code; or 'defaults' in a sentence about defaults, which may be the engine's. `direction`
-    is -1 when the reader is told to lower the value, 1 to raise it.
-    """
-
-    where: str
-    name: str
-    value: Any
-    written: str
-    kind: str = "states"
-    direction: int = 0
-    unit: str = ""
-
-
-def statements(passage: Passage) -> Iterator[Statement]:
-    """
-    Find what a passage says about values.
-
-    Understood are `name` 3, `name` is/of/at/to/from 3, lists (3, 6 and 11), `name = 3`, `f(name=3)`,
-    `{"name": 3}`, `-p name 3`; values are numbers, (3, 3), True, False, None and quoted words. "0 to 1" after
-    a name is its range, not its value.
-    """
-    # A literal in backticks of its own is the same as one without; the text keeps its length.
-    text = re.sub(rf"`({VALUE})`", r" \1 ", passage.text)
-    for match in re.finditer(r"`([^`]+)`", text):
-        for pattern in (_KEYED, _PASSED, _ENTRY):
-            for found in pattern.finditer(match.group(1)):
-                # A command line is an example of what one may type.
-                shell = "advises" if re.search(r"(^|\s)-", match.group(1)) else ""
-                yield _statement(passage, text, match.start(), found.group(1), found.group(2), shell)
-    for match in _NAME.finditer(text):
-        after = _AFTER.match(text, match.end())
-        if after is None or (match.group(2) and text.count("`", 0, match.start()) % 2):
-            continue
-        name, more, unit = match.group(1) or match.group(2), after.group("more"), after.group(3) or ""
-        if " to " in more and "from" not in text[match.end() : after.start("first")]:
-            continue
-        for value in [after.group("first"), *re.findall(VALUE, more)]:
-            yield _statement(passage, text, match.start(), name, value, "", unit)
-
-
-def _statement(
-    passage: Passage, text: str, position: int, name: str, written: str, kind: str = "", unit: str = ""
-) -> Statement:
-    clause = re.split(r"[.;!?](?:\s|$)", text[:position])[-1]
-    try:
-        value = ast.literal_eval(written)
-    except (ValueError, SyntaxError):
-        value = written
-    switched = isinstance(value, bool) and re.search(r"\bwith\b", clause, re.IGNORECASE)
-    if not kind:
-        advice = ADVICE.search(clause) or switched or "goes wrong" in passage.section.lower()
-        rest = re.split(r"[.;!?](?:\s|$)", text[position:])[0]
-        default = re.search(r"\bdefaults?\b", clause + rest)
-        kind = "advises" if advice else "defaults" if default else "states"
-    direction = -1 if _DOWN.search(clause) else 1 if _UP.search(clause) else 0
-    return Statement(passage.at(position), name, value, written, kind, direction, unit)
 
 
 def table_values(table: Table) -> Iterator[tuple[str, str, str]]:

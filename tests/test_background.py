@@ -3,12 +3,12 @@ import pytest
 from scipy import sparse
 from synthetic import blob, calcium, explained, flat_footprints, flatten, make_scene, smooth_background
 
-from cnmf_engine.cluster import Workers
-from cnmf_engine.cnmf import background, ring
-from cnmf_engine.cnmf.background import fit_ring, fit_ring_movie, reconstruct_background
-from cnmf_engine.cnmf.geometry import coarse_dims, decimate, upsample_image
-from cnmf_engine.cnmf.ring import ring_offsets
-from cnmf_engine.errors import InputError
+from cnmf_engine.base.errors import InputError
+from cnmf_engine.base.parallel import Workers
+from cnmf_engine.movies.geometry import coarse_dims, decimate, upsample_image
+from cnmf_engine.stages.cnmfe import background, ring
+from cnmf_engine.stages.cnmfe.background import fit_ring, fit_ring_movie, reconstruct_background
+from cnmf_engine.stages.cnmfe.ring import ring_offsets
 
 
 def no_cells(d, T):

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from cnmf_engine.bad_pixels import RepairedMovie, find_bad_pixels
+from cnmf_engine.caiman.motion_correction import MotionCorrect
 from cnmf_engine.cnmf import CNMF
-from cnmf_engine.motion import MotionCorrect
+from cnmf_engine.stages.bad_pixels import RepairedMovie, find_bad_pixels
 
 PX, FRAMES = 72, 120
 

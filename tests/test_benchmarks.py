@@ -21,8 +21,8 @@ from benchmarks.memory import MemoryWatch
 from benchmarks.movies import SIZES, scaling_cases, sweep_cases
 from benchmarks.run import STAGES, Stages, engines, measure_cold, parameters_for
 from benchmarks.scaling import TARGET, Scaling, growth, table
-from workshop_utils.scoring import load_truth, score, shift_error
-from workshop_utils.truth import Truth
+from workshop_utils.measures.scoring import score, shift_error
+from workshop_utils.movies.truth import Truth, load_truth
 
 TINY = replace(sweep_cases()[0], name="tiny", px=72, frames=160)
 

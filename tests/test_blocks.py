@@ -2,8 +2,8 @@ import numpy as np
 import psutil
 import pytest
 
-from cnmf_engine.blocks import MEMORY_VARIABLE, frame_blocks, memory_budget, pixel_blocks
-from cnmf_engine.errors import ParameterError
+from cnmf_engine.base.errors import ParameterError
+from cnmf_engine.base.memory import MEMORY_VARIABLE, frame_blocks, memory_budget, pixel_blocks
 
 
 def covers(blocks, total):

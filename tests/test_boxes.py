@@ -12,8 +12,8 @@ import pytest
 from synthetic import make_scene
 from test_model import PATCHES, fitted, same
 
-from cnmf_engine import cluster
-from cnmf_engine.cnmf.boxes import at_once
+from cnmf_engine.base import parallel
+from cnmf_engine.stages.cnmfe.boxes import at_once
 
 
 def overlap(budget, n=6, cost=10):
@@ -28,8 +28,8 @@ def overlap(budget, n=6, cost=10):
         with lock:
             now[0] -= 1
 
-    with cluster.Workers(4) as dview:
-        cluster.map_ordered(at_once(work, cost, budget, "buy more"), range(n), dview)
+    with parallel.Workers(4) as dview:
+        parallel.map_ordered(at_once(work, cost, budget, "buy more"), range(n), dview)
     return most[0]
 
 
@@ -57,7 +57,7 @@ def test_a_task_that_fails_leaves_its_turn():
 def test_a_memory_limit_changes_no_result(caplog):
     scene = make_scene((40, 44))
     free = fitted(scene.movie, **PATCHES)
-    with cluster.Workers(2) as dview, caplog.at_level(logging.WARNING, logger="caiman"):
+    with parallel.Workers(2) as dview, caplog.at_level(logging.WARNING, logger="caiman"):
         same(fitted(scene.movie, dview=dview, memory_limit="100KB", **PATCHES), free)
     assert "rf" in caplog.text and "0 MB" in caplog.text
 

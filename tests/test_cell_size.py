@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cnmf_engine.cell_size import cell_size
-from cnmf_engine.errors import InputError
+from cnmf_engine.base.errors import InputError
+from cnmf_engine.stages.cell_size import cell_size
 
 SIDE, T = 112, 300
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from synthetic import make_scene
 
-from cnmf_engine.errors import ParameterError
-from workshop_utils import challenge
-from workshop_utils.attempts import Attempt, read
-from workshop_utils.refitting import grouped
-from workshop_utils.truth import Truth
+from cnmf_engine.base.errors import ParameterError
+from workshop_utils.engine.refitting import grouped
+from workshop_utils.exercises import challenge
+from workshop_utils.exercises.attempts import Attempt, read
+from workshop_utils.movies.truth import Truth
 
 VALUES = {
     "data": {"fr": 10, "decay_time": 0.4},
@@ -243,10 +243,12 @@ def test_without_a_key_there_are_counts_and_no_score(session, fitted):
 
 
 def test_the_map_is_that_of_the_best(board, monkeypatch):
-    from workshop_utils import plots
+    from workshop_utils import figures
 
     drawn = []
-    monkeypatch.setattr(plots, "score_map", lambda image, A, truth, title: drawn.append((A.shape[1], title)))
+    monkeypatch.setattr(
+        figures, "score_map", lambda image, A, truth, title: drawn.append((A.shape[1], title))
+    )
     board.attempt("worse", min_SNR=10_000, rval_thr=1.0)
     board.figure(np.ones((40, 46)))
     assert drawn == [(board.first.accepted, "the lessons' values")]

@@ -11,8 +11,9 @@ import tifffile
 from click.testing import CliRunner
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-import workshop_utils
-from workshop_utils import __version__, cli, data, runner
+from workshop_utils import __version__, cli
+from workshop_utils.movies import data
+from workshop_utils.session import runner
 
 
 @pytest.fixture
@@ -145,8 +146,7 @@ def test_wrong_options_of_a_bundle_are_explained(arguments, message, tmp_path, m
 def test_doctor_tells_the_shell_whether_something_is_wrong(healthy, code, monkeypatch):
     asked = []
     examination = types.SimpleNamespace(show=lambda *what: asked.append(what) or healthy)
-    monkeypatch.setitem(sys.modules, "workshop_utils.doctor", examination)
-    monkeypatch.setattr(workshop_utils, "doctor", examination, raising=False)
+    monkeypatch.setattr("workshop_utils.classroom.doctor", examination)
     done = CliRunner().invoke(cli.main, ["doctor", "--movie", "rec.tif", "--results", "out"])
     assert done.exit_code == code and asked == [("rec.tif", "out")]
 

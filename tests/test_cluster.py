@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import threadpoolctl
 
-from cnmf_engine import cluster, tasks
-from cnmf_engine.errors import InputError, ParameterError
+from cnmf_engine.base import parallel
+from cnmf_engine.base.errors import InputError, ParameterError
+from cnmf_engine.caiman import cluster
 
 
 @pytest.fixture
@@ -26,9 +27,9 @@ def linear_algebra(seed):
 
 
 def test_results_are_bitwise_the_same_for_any_number_of_workers(pool):
-    alone = cluster.map_ordered(linear_algebra, range(8))
-    for dview in (pool, cluster.Workers(1), cluster.Workers(7)):
-        for mine, other in zip(alone, cluster.map_ordered(linear_algebra, range(8), dview)):
+    alone = parallel.map_ordered(linear_algebra, range(8))
+    for dview in (pool, parallel.Workers(1), parallel.Workers(7)):
+        for mine, other in zip(alone, parallel.map_ordered(linear_algebra, range(8), dview)):
             np.testing.assert_array_equal(mine, other)
 
 
@@ -37,12 +38,12 @@ def test_results_keep_the_order_of_the_items(pool):
         time.sleep(0.02 * (5 - item))
         return item
 
-    assert cluster.map_ordered(late_first, range(5), pool) == list(range(5))
+    assert parallel.map_ordered(late_first, range(5), pool) == list(range(5))
 
 
 def test_tasks_run_at_the_same_time(pool):
     meeting = threading.Barrier(3, timeout=10)
-    assert sorted(cluster.map_ordered(lambda _: meeting.wait(), range(3), pool)) == [0, 1, 2]
+    assert sorted(parallel.map_ordered(lambda _: meeting.wait(), range(3), pool)) == [0, 1, 2]
 
 
 def test_blas_is_limited_in_tasks_and_free_again_after(pool):
@@ -51,7 +52,7 @@ def test_blas_is_limited_in_tasks_and_free_again_after(pool):
 
     before = blas_threads()
     for dview in (pool, None):
-        inside = cluster.map_ordered(blas_threads, range(4), dview)
+        inside = parallel.map_ordered(blas_threads, range(4), dview)
         assert all(count == 1 for counts in inside for count in counts)
         assert blas_threads() == before
 
@@ -66,12 +67,12 @@ def test_first_failure_is_raised_and_the_rest_is_dropped(pool):
         done.append(item)
 
     with pytest.raises(ZeroDivisionError, match="item 1"):
-        cluster.map_ordered(work, range(300), pool)
+        parallel.map_ordered(work, range(300), pool)
     settled = len(done)
     assert settled < 100
     time.sleep(0.05)
     assert len(done) == settled
-    assert cluster.map_ordered(abs, [-1, -2], pool) == [1, 2]
+    assert parallel.map_ordered(abs, [-1, -2], pool) == [1, 2]
 
 
 def test_any_exception_of_a_task_is_passed_on(pool):
@@ -79,12 +80,12 @@ def test_any_exception_of_a_task_is_passed_on(pool):
         raise queue.Empty("of the task's own")
 
     with pytest.raises(queue.Empty, match="of the task's own"):
-        cluster.map_ordered(fail, range(3), pool)
+        parallel.map_ordered(fail, range(3), pool)
 
 
 def test_nested_maps_do_not_wait_for_each_other(pool):
-    table = cluster.map_ordered(
-        lambda i: cluster.map_ordered(lambda j: i * j, range(4), pool), range(9), pool
+    table = parallel.map_ordered(
+        lambda i: parallel.map_ordered(lambda j: i * j, range(4), pool), range(9), pool
     )
     assert table == [[i * j for j in range(4)] for i in range(9)]
 
@@ -110,30 +111,30 @@ def test_map_async_can_be_asked_again_after_a_timeout(pool):
 @pytest.mark.parametrize("workers", [0, 3])
 def test_progress_bar_shows_the_time_left_of_long_work_only(workers, pool, capsys, monkeypatch):
     dview = pool if workers else None
-    cluster.map_ordered(abs, range(5), dview, progress="Counting")
+    parallel.map_ordered(abs, range(5), dview, progress="Counting")
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(tasks, "_DELAY", 0.1)
-    monkeypatch.setattr(tasks, "_TICK", 0.05)
-    cluster.map_ordered(lambda _: time.sleep(0.4), range(9), dview, progress="Counting")
+    monkeypatch.setattr(parallel, "_DELAY", 0.1)
+    monkeypatch.setattr(parallel, "_TICK", 0.05)
+    parallel.map_ordered(lambda _: time.sleep(0.4), range(9), dview, progress="Counting")
     shown = capsys.readouterr().err
     assert re.search(r"Counting: .*[1-8]/9 \[00:0\d<00:0\d", shown)
     assert shown.endswith("\r"), "the bar goes when the work is done"
 
 
 def test_the_bar_moves_while_the_first_task_runs(pool, capsys, monkeypatch):
-    monkeypatch.setattr(tasks, "_DELAY", 0.1)
-    monkeypatch.setattr(tasks, "_TICK", 0.1)
-    cluster.map_ordered(lambda _: time.sleep(1.3), range(2), pool, progress="Counting")
+    monkeypatch.setattr(parallel, "_DELAY", 0.1)
+    monkeypatch.setattr(parallel, "_TICK", 0.1)
+    parallel.map_ordered(lambda _: time.sleep(1.3), range(2), pool, progress="Counting")
     assert re.search(r"0/2 \[00:01<\?", capsys.readouterr().err)
 
 
 def test_the_linear_algebra_limit_costs_little():
     """The libraries are looked for once: a search of all that is loaded takes milliseconds."""
-    with tasks.one_blas_thread():
+    with parallel.one_blas_thread():
         pass
-    found = tasks._blas_state["controller"]
-    with tasks.one_blas_thread():
-        assert tasks._blas_state["controller"] is found
+    found = parallel._blas_state["controller"]
+    with parallel.one_blas_thread():
+        assert parallel._blas_state["controller"] is found
 
 
 def test_a_second_pool_needs_consent(pool):
@@ -168,7 +169,7 @@ def test_closing_twice_is_safe_and_a_closed_pool_says_so(pool):
     pool.close()
     pool.join()
     with pytest.raises(InputError, match="setup_cluster"):
-        cluster.map_ordered(abs, range(3), pool)
+        parallel.map_ordered(abs, range(3), pool)
 
 
 def test_single_means_no_pool():
@@ -205,8 +206,8 @@ def test_missing_package_is_named_with_the_command(backend, package, monkeypatch
 
 def test_a_pool_of_processes_from_elsewhere_is_used():
     with multiprocessing.get_context("spawn").Pool(1) as processes:
-        assert cluster.map_ordered(abs, [-1, -2, -3], processes) == [1, 2, 3]
-    assert not cluster.shares_memory(processes)
+        assert parallel.map_ordered(abs, [-1, -2, -3], processes) == [1, 2, 3]
+    assert not parallel.shares_memory(processes)
 
 
 def test_a_view_with_map_sync_is_used_and_its_cache_emptied():
@@ -218,25 +219,25 @@ def test_a_view_with_map_sync_is_used_and_its_cache_emptied():
             return map(func, items)
 
     view = View()
-    assert cluster.map_ordered(abs, [-1, -2], view) == [1, 2]
+    assert parallel.map_ordered(abs, [-1, -2], view) == [1, 2]
     assert view.results == {}
 
 
 def test_dask_gives_the_results_of_a_serial_run():
     distributed = pytest.importorskip("distributed")
-    alone = cluster.map_ordered(linear_algebra, range(4))
+    alone = parallel.map_ordered(linear_algebra, range(4))
     with distributed.Client(
         processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None
     ) as client:
         c, dview, n_processes = cluster.setup_cluster(backend="dask", client=client)
         assert c is client
         assert n_processes == 2
-        assert not cluster.shares_memory(dview)
-        for mine, other in zip(alone, cluster.map_ordered(linear_algebra, range(4), dview)):
+        assert not parallel.shares_memory(dview)
+        for mine, other in zip(alone, parallel.map_ordered(linear_algebra, range(4), dview)):
             np.testing.assert_array_equal(mine, other)
         assert dview.map_async(abs, [-1, -2]).get(20) == [1, 2]
         with pytest.raises(ZeroDivisionError):
-            cluster.map_ordered(lambda item: 1 / item, [1, 0, 2], dview)
+            parallel.map_ordered(lambda item: 1 / item, [1, 0, 2], dview)
         cluster.stop_server(dview=dview)
         assert client.status == "running"
 
@@ -244,7 +245,7 @@ def test_dask_gives_the_results_of_a_serial_run():
 def test_dask_starts_a_cluster_of_its_own_and_closes_it():
     pytest.importorskip("distributed")
     client, dview, n_processes = cluster.setup_cluster(backend="dask", n_processes=2)
-    assert cluster.map_ordered(abs, [-5], dview) == [5]
+    assert parallel.map_ordered(abs, [-5], dview) == [5]
     assert n_processes == 2
     cluster.stop_server(dview=dview)
     assert client.status == "closed"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cnmf_engine.errors import MissingFileError
+from cnmf_engine.base.errors import MissingFileError
 from workshop_utils import colab
 
 FOLDER = colab.DRIVE_FOLDER

@@ -12,11 +12,11 @@ import pytest
 from scipy import sparse
 from synthetic import blob, flat_footprints
 
-from cnmf_engine.errors import InputError, ParameterError
-from workshop_utils.browser import binned, component_browser, component_table, pack_traces
-from workshop_utils.browser.footprints import shrunk
-from workshop_utils.browser.packing import LEVELS, MISSING, bin_width, binned_frames, compressed_bytes
-from workshop_utils.browser.table import place_in_words, sort_orders
+from cnmf_engine.base.errors import InputError, ParameterError
+from workshop_utils.widgets.browser import binned, component_browser, component_table, pack_traces
+from workshop_utils.widgets.browser.footprints import shrunk
+from workshop_utils.widgets.browser.packing import LEVELS, MISSING, bin_width, binned_frames, compressed_bytes
+from workshop_utils.widgets.browser.table import place_in_words, sort_orders
 
 DIMS = (40, 60)
 CENTRES = [(10, 12), (20, 40), (30, 20), (12, 50)]
@@ -122,8 +122,8 @@ def test_table_says_what_the_estimates_hold():
 
 
 def test_outlines_of_all_lengths_come_back_within_half_a_unit():
-    from cnmf_engine.visualization.contours import get_contours
-    from workshop_utils.plots.components import split_loops
+    from cnmf_engine.view.contours import get_contours
+    from workshop_utils.figures.components import split_loops
 
     estimates = estimates_of()
     table = component_table(estimates)
@@ -341,9 +341,9 @@ def test_picture_says_what_it_shows():
 
 @pytest.mark.parametrize("nobody", [True, False])
 def test_display_leaves_a_picture_where_nobody_can_click(monkeypatch, nobody):
-    from cnmf_engine.visualization import showing
-    from workshop_utils.players import output
-    from workshop_utils.plots import LessonFigure
+    from cnmf_engine.view import showing
+    from workshop_utils.figures import LessonFigure
+    from workshop_utils.widgets.players import output
 
     shown = []
     monkeypatch.setattr(output, "headless", lambda: nobody)
@@ -361,7 +361,7 @@ def test_display_leaves_a_picture_where_nobody_can_click(monkeypatch, nobody):
 
 def test_page_for_a_notebook_keeps_to_its_budget(monkeypatch):
     """500 components of 12,000 frames."""
-    from cnmf_engine.visualization.resources import page_html
+    from cnmf_engine.view.resources import page_html
 
     monkeypatch.setenv("BOKEH_RESOURCES", "cdn")  # BokehJS isn't counted
     rng = np.random.default_rng(5)

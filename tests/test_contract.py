@@ -16,10 +16,9 @@ from scipy import sparse
 
 import cnmf_engine
 from workshop_utils.engine import caiman_here
-from workshop_utils.scoring import match
+from workshop_utils.measures.scoring import match
 
 HERE = Path(__file__).parent
-DEMO = HERE.parent / "data" / "demo_ca1.tif"
 STILL = HERE / "golden" / "still.tif"
 EMBEDDED = contract.Names(
     cnmf_engine,
@@ -63,16 +62,16 @@ def ask(movie: Path, other: Path, folder: Path, env: dict[str, str]) -> dict:
 
 
 @pytest.fixture(scope="module")
-def embedded(tmp_path_factory):
+def embedded(short_demo, tmp_path_factory):
     """Run the calls on the embedded engine; give the facts and the folder."""
     folder = tmp_path_factory.mktemp("embedded")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CAIMAN_TEMP", str(folder))
-        return contract.use_every_call(EMBEDDED, str(DEMO), folder), folder
+        return contract.use_every_call(EMBEDDED, str(short_demo), folder), folder
 
 
 @pytest.fixture(scope="module", params=ENGINES)
-def other(request, embedded, tmp_path_factory):
+def other(request, embedded, short_demo, tmp_path_factory):
     """Run the same calls on the other engine; give what it told and its folder."""
     place = None
     if request.param == "stand-in":
@@ -80,7 +79,7 @@ def other(request, embedded, tmp_path_factory):
     elif not (here := caiman_here()).usable:
         pytest.skip(f"CaImAn can't be used here ({here.found}), so only its stand-in was compared")
     folder = tmp_path_factory.mktemp("other")
-    return ask(DEMO, embedded[1], folder, environment(place)), folder
+    return ask(short_demo, embedded[1], folder, environment(place)), folder
 
 
 def alike(one: Path, two: Path) -> tuple[float, float]:
@@ -100,8 +99,8 @@ def test_embedded_engine_gives_what_caiman_is_known_to_give(embedded):
     }
     # One translation a frame; one row and one column shift for each of 3 x 3 patches of 72 px, 48 px apart.
     assert facts["shift of a frame"] == (True, 2) and facts["patches"] == (9,)
-    assert facts["its name"] == "demo_ca1_rig__d1_128_d2_128_d3_1_order_F_frames_1000.mmap"
-    assert facts["map"] == "memmap_d1_128_d2_128_d3_1_order_C_frames_1000.mmap"
+    assert facts["its name"] == "demo_ca1_rig__d1_128_d2_128_d3_1_order_F_frames_400.mmap"
+    assert facts["map"] == "memmap_d1_128_d2_128_d3_1_order_C_frames_400.mmap"
     assert (facts["Yr"], facts["dims"], facts["T"]) == ("memmap float dT", "tuple", "int")
     assert facts["images"] == "memmap float Tyx"
     assert (facts["A"], facts["W"], facts["C"]) == ("sparse float dK", "sparse float nn", "array float KT")
@@ -123,7 +122,7 @@ def test_files_are_exchanged_both_ways(embedded, other):
     told, folder = other
     mine = contract.open_the_others(EMBEDDED, folder)
     for opened, owner in ((mine, told["facts"]), (told["opened"], embedded[0])):
-        assert opened["frames"] == 1000 and opened["pixels"]
+        assert opened["frames"] == 400 and opened["pixels"]
         assert opened["gSig"] == [3, 3] and opened["fnames"] == ["demo_ca1.tif"]
         assert opened["components"] > 0 and owner["saved again"]
         # Each engine measures anew with its own arithmetic; nobody near a threshold may change sides in both.
@@ -179,10 +178,10 @@ def test_each_adaptation_meets_a_fault_and_mends_it(stand_in, tmp_path):
 
 
 @pytest.mark.notebooks
-def test_lessons_ask_for_nothing_that_caiman_does_not_have(stand_in, tmp_path):
+def test_lessons_ask_for_nothing_that_caiman_does_not_have(stand_in, short_demo, tmp_path):
     pytest.importorskip("papermill", reason="papermill runs the notebooks")
-    code = "from workshop_utils import runner; runner.run('demo', 'results')"
-    run(["-c", code], environment(stand_in), tmp_path)
+    code = "import sys; from workshop_utils.session import runner; runner.run(sys.argv[1], 'results')"
+    run(["-c", code, str(short_demo)], environment(stand_in), tmp_path)
     content = json.loads((tmp_path / "results" / "session.json").read_text(encoding="utf-8"))
     assert {entry["engine"]["name"] for entry in content["steps"].values()} == {"caiman"}
     assert content["steps"]["evaluation"]["values"]["accepted"] > 0 and "export" in content["steps"]

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from cnmf_engine.errors import InputError, MissingFileError
-from cnmf_engine.partial import owner
-from workshop_utils import copy_one, copy_parts, copying
-from workshop_utils.copying import copy_file, copy_folder
+from cnmf_engine.base.errors import InputError, MissingFileError
+from cnmf_engine.base.files import owner
+from workshop_utils.movies import copy_one, copy_parts, copying
+from workshop_utils.movies.copying import copy_file, copy_folder
 
 MB = 2**20
 KILLS = 20
@@ -494,7 +494,9 @@ def test_long_names_fit(tmp_path):
 
 CHILD = """
 import sys, time
-from workshop_utils import copy_one, copy_parts, copying
+from workshop_utils.movies import copy_one
+from workshop_utils.movies import copy_parts
+from workshop_utils.movies import copying
 
 copy_one._CHUNK = copy_parts._TAIL = copy_parts._COMPARED = 64 * 1024
 source, target, pause = sys.argv[1], sys.argv[2], float(sys.argv[3])
@@ -576,7 +578,9 @@ def test_processes_dont_spoil_each_others_copy(tmp_path):
 EDGES = """
 import os, signal, sys
 from pathlib import Path
-from workshop_utils import copy_one, copy_parts, copying
+from workshop_utils.movies import copy_one
+from workshop_utils.movies import copy_parts
+from workshop_utils.movies import copying
 
 where, when, source, target = sys.argv[1:]
 module, name = {"replace": (os, "replace"), "rename": (os, "rename"), "fsync": (os, "fsync"),

@@ -13,13 +13,14 @@ import pytest
 from synthetic import make_scene
 from test_model import PATCHES, SCENE, fitted, same
 
-from cnmf_engine import cluster
-from cnmf_engine.cnmf import boxes
-from cnmf_engine.cnmf.boxes import BoxOfMovie, movie_file
-from cnmf_engine.cnmf.geometry import Box
-from cnmf_engine.cnmf.model import CNMF
-from cnmf_engine.errors import MissingFileError
-from cnmf_engine.params import CNMFParams
+from cnmf_engine.base import parallel
+from cnmf_engine.base.errors import MissingFileError
+from cnmf_engine.caiman import cluster
+from cnmf_engine.caiman.cnmf import CNMF
+from cnmf_engine.caiman.params import CNMFParams
+from cnmf_engine.movies.geometry import Box
+from cnmf_engine.stages.cnmfe import boxes
+from cnmf_engine.stages.cnmfe.boxes import BoxOfMovie, movie_file
 
 MANY = PATCHES | {"rf": 12, "stride": 8}
 
@@ -96,7 +97,7 @@ def test_what_travels_is_small(mapped, scene):
 
 @pytest.mark.parametrize("n", [2, 4])
 def test_threads_give_the_same_bits(scene, alone, n):
-    with cluster.Workers(n) as dview:
+    with parallel.Workers(n) as dview:
         same(fitted(scene.movie, dview=dview, **MANY), alone)
 
 
@@ -104,9 +105,9 @@ def test_threads_give_the_same_bits(scene, alone, n):
 def test_processes_give_the_same_bits(scene, mapped, alone, client, source):
     _, dview, n = cluster.setup_cluster(backend="dask", client=client)
     assert n == 2
-    assert not cluster.shares_memory(dview)
+    assert not parallel.shares_memory(dview)
     here = os.getpid()
-    assert here not in cluster.map_ordered(lambda _: os.getpid(), range(4), dview)
+    assert here not in parallel.map_ordered(lambda _: os.getpid(), range(4), dview)
     same(fitted(mapped if source == "mapped" else scene.movie, dview=dview, **MANY), alone)
 
 
@@ -126,14 +127,14 @@ def test_linear_algebra_is_limited_in_the_workers(client):
 
         return [lib["num_threads"] for lib in threadpoolctl.threadpool_info() if lib["user_api"] == "blas"]
 
-    for counts in cluster.map_ordered(threads, range(4), dview):
+    for counts in parallel.map_ordered(threads, range(4), dview):
         assert counts and set(counts) == {1}
 
 
 def test_a_file_that_workers_do_not_see_is_named(client, mapped, monkeypatch):
     _, dview, _ = cluster.setup_cluster(backend="dask", client=client)
     elsewhere = movie_file(mapped)._replace(path="/nowhere/movie.mmap")
-    monkeypatch.setattr("cnmf_engine.cnmf.model.movie_file", lambda _: elsewhere)
+    monkeypatch.setattr("cnmf_engine.caiman.cnmf.movie_file", lambda _: elsewhere)
     model = CNMF(2, params=CNMFParams(params_dict=SCENE | MANY), dview=dview)
     with pytest.raises(MissingFileError, match=r"/nowhere/movie\.mmap"):
         model.fit(mapped)
@@ -156,7 +157,7 @@ def test_the_fit_completes_when_a_worker_is_killed(mapped, alone, client, tmp_pa
             time.sleep(0.5)
             return super().images
 
-    monkeypatch.setattr("cnmf_engine.cnmf.model.BoxOfMovie", Slow)
+    monkeypatch.setattr("cnmf_engine.caiman.cnmf.BoxOfMovie", Slow)
     killed = []
 
     def kill_one():

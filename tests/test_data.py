@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from cnmf_engine.errors import InputError, MissingFileError
-from workshop_utils import colab, copy_one, data, known, lessons
+from cnmf_engine.base.errors import InputError, MissingFileError
+from workshop_utils import lessons
 from workshop_utils.files import human_bytes
+from workshop_utils.movies import copy_one, data, known
 
 
 @pytest.fixture
@@ -173,7 +174,7 @@ def drive(tmp_path, monkeypatch):
 def test_drive_that_is_not_mounted(drive, monkeypatch):
     with pytest.raises(MissingFileError, match=r"a machine that isn't Colab(.|\n)*a path on this machine"):
         data.get(drive / "MyDrive" / "rec.tif")
-    monkeypatch.setattr(colab, "in_colab", lambda: True)
+    monkeypatch.setattr("workshop_utils.places.in_colab", lambda: True)
     with pytest.raises(MissingFileError, match=r"Drive isn't mounted(.|\n)*colab.mount_drive\(\)"):
         data.get(drive / "MyDrive" / "rec.tif")
     (drive / "MyDrive" / "data").mkdir(parents=True)

@@ -6,16 +6,16 @@ import pytest
 from scipy.optimize import nnls
 from synthetic import calcium
 
-from cnmf_engine.cnmf import noise_constraint
-from cnmf_engine.cnmf.ar import refine_decay
-from cnmf_engine.cnmf.deconvolution import (
+from cnmf_engine.base.errors import ParameterError
+from cnmf_engine.stages.deconvolution import noise_constraint
+from cnmf_engine.stages.deconvolution.ar import refine_decay
+from cnmf_engine.stages.deconvolution.foopsi import (
     constrained_foopsi,
     deconvolve_traces,
     estimate_ar,
     oasis_ar1,
 )
-from cnmf_engine.errors import ParameterError
-from cnmf_engine.noise import trace_noise
+from cnmf_engine.stages.noise import trace_noise
 
 
 def design(T, g):

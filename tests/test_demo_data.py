@@ -13,7 +13,7 @@ import tifffile
 from scipy.ndimage import gaussian_filter
 from scipy.ndimage import shift as move
 
-from workshop_utils.scoring import load_truth
+from workshop_utils.movies.truth import load_truth
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "data"

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import tifffile
 
-from cnmf_engine.errors import InputError, explain
-from cnmf_engine.visualization import resources
-from workshop_utils import colab, doctor, places, session, system
-from workshop_utils.doctor import checks, software, surroundings
-from workshop_utils.doctor.checks import Check, Fault, looked
+from cnmf_engine.base.errors import InputError, explain
+from cnmf_engine.view import resources
+from workshop_utils import colab, places, session, system
+from workshop_utils.classroom import doctor
+from workshop_utils.classroom.doctor import checks, software, surroundings
+from workshop_utils.classroom.doctor.checks import Check, Fault, looked
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -237,7 +238,7 @@ def test_movie_that_is_cut_off(tmp_path, without_imports, caplog):
 
 
 def test_known_movie_is_not_downloaded_by_looking(monkeypatch, tmp_path, without_imports):
-    from workshop_utils import known
+    from workshop_utils.movies import known
 
     monkeypatch.setattr(known, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.setattr(known, "fetch", lambda movie: pytest.fail("downloaded"))

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from scipy.signal import oaconvolve
 
-from cnmf_engine import params
-from cnmf_engine.cnmf.deconvolution import deconvolve_traces
-from cnmf_engine.cnmf.dynamics import measure_dynamics, transient_length
-from cnmf_engine.cnmf.finishing import deconvolve_all
-from cnmf_engine.cnmf.settings import final_options
-from cnmf_engine.cnmf.temporal import Traces
+from cnmf_engine.caiman import params
+from cnmf_engine.caiman.estimates import transient_length
+from cnmf_engine.caiman.settings import final_options
+from cnmf_engine.stages.cnmfe.dynamics import measure_dynamics
+from cnmf_engine.stages.cnmfe.finishing import deconvolve_all
+from cnmf_engine.stages.cnmfe.temporal import Traces
+from cnmf_engine.stages.deconvolution.foopsi import deconvolve_traces
 
 FINE = 20
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from cnmf_engine._estimates_quality import eccentricity
-from cnmf_engine._movie_access import frames_as_pixels, matching_pixels
-from cnmf_engine.cnmf.background import fit_ring
-from cnmf_engine.errors import InputError, ParameterError
-from cnmf_engine.estimates import COMPONENT_FIELDS, Estimates
-from cnmf_engine.params import CNMFParams
+from cnmf_engine.base.errors import InputError, ParameterError
+from cnmf_engine.caiman.estimates import COMPONENT_FIELDS, Estimates
+from cnmf_engine.caiman.params import CNMFParams
+from cnmf_engine.movies.access import frames_as_pixels, matching_pixels
+from cnmf_engine.stages.cnmfe.background import fit_ring
+from cnmf_engine.stages.evaluation import eccentricity
 
 DIMS, T, NOISE = (36, 30), 300, 1.0
 CENTRES = np.array([[7, 7], [7, 22], [18, 14], [28, 7], [28, 22]])

@@ -10,9 +10,9 @@ import pytest
 from scipy import sparse
 from synthetic import explained, flatten, make_scene
 
-from cnmf_engine.cnmf.background import fit_ring
-from cnmf_engine.errors import InputError
-from cnmf_engine.estimates import Estimates
+from cnmf_engine.base.errors import InputError
+from cnmf_engine.caiman.estimates import Estimates
+from cnmf_engine.stages.cnmfe.background import fit_ring
 
 LIMIT = "4MB"
 

@@ -10,9 +10,9 @@ import pytest
 import tifffile
 from scipy import ndimage, sparse, stats
 
-from cnmf_engine import evaluation, transients
-from cnmf_engine.errors import InputError, ParameterError
-from cnmf_engine.evaluation import decide, spatial_correlation, transient_snr
+from cnmf_engine.base.errors import InputError, ParameterError
+from cnmf_engine.stages import evaluation, transients
+from cnmf_engine.stages.evaluation import decide, spatial_correlation, transient_snr
 
 GOLDEN = Path(__file__).parent / "golden"
 LIMITS = {"min_SNR": 3, "rval_thr": 0.85, "SNR_lowest": 0.5, "rval_lowest": -1}

@@ -9,9 +9,9 @@ import pytest
 from exercise_scenes import four_cells, says
 
 from workshop_utils import exercises
-from workshop_utils.attempts import Attempt
-from workshop_utils.challenge import Board
-from workshop_utils.scoring import score
+from workshop_utils.exercises.attempts import Attempt
+from workshop_utils.exercises.challenge import Board
+from workshop_utils.measures.scoring import score
 
 
 @pytest.fixture

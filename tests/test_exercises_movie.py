@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from exercise_scenes import says, two_cells_and_a_vessel
 
-from cnmf_engine.errors import InputError
+from cnmf_engine.base.errors import InputError
 from workshop_utils import exercises
 
 

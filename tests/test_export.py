@@ -8,8 +8,8 @@ import pytest
 import scipy.sparse
 import tifffile
 
-from cnmf_engine.errors import InputError, ParameterError
-from workshop_utils.export import export_csv, export_footprints
+from cnmf_engine.base.errors import InputError, ParameterError
+from workshop_utils.session.export import export_csv, export_footprints
 
 DIMS = (4, 5)
 

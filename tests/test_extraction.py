@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 from synthetic import blob, calcium, cosine, smooth_background
 
-from cnmf_engine.cnmf.extraction import (
+from cnmf_engine.stages.cnmfe.extraction import (
     circular_constraint,
     connected_constraint,
     extract_neuron,
     trace_baseline,
 )
-from cnmf_engine.filters import filter_frames, mean_centred_kernel
+from cnmf_engine.stages.filters import filter_frames, mean_centred_kernel
 
 
 def box_movie(rng, centres, dims=(21, 21), T=400, sigma=2.5, noise=3.0, traces=None):

@@ -3,8 +3,8 @@ import pytest
 from scipy import ndimage
 from synthetic import blob
 
-from cnmf_engine.errors import InputError
-from cnmf_engine.filters import filter_frames, gaussian_kernel, mean_centred_kernel, motion_kernel
+from cnmf_engine.base.errors import InputError
+from cnmf_engine.stages.filters import filter_frames, gaussian_kernel, mean_centred_kernel, motion_kernel
 
 
 @pytest.mark.parametrize("gSig", [1, 2, 2.5, 3, 4.5, 6, (2, 3)])

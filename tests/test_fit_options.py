@@ -7,7 +7,7 @@ import pytest
 from synthetic import make_scene
 from test_model import PATCHES, fitted, whole
 
-from workshop_utils.scoring import match
+from workshop_utils.measures.scoring import match
 
 MODES = pytest.mark.parametrize("changes", [{}, PATCHES], ids=["plain", "patched"])
 

@@ -25,7 +25,7 @@ from tools.gallery.neutral import Neutral, machine_folders
 from tools.gallery.outputs import LessonOutputs, UndescribedError
 from tools.gallery.pages import header_of, lesson_page, reading_times
 from tools.gallery.staging import Problem, documents, stage_texts
-from workshop_utils import players
+from workshop_utils.widgets import players
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -46,7 +46,7 @@ def picture(alt="A teal field.", **facts):
 def viewer(label="Five outlines to click."):
     from bokeh.plotting import figure
 
-    from cnmf_engine.visualization.resources import page_html
+    from cnmf_engine.view.resources import page_html
 
     plot = figure(width=300, height=200)
     plot.line([1, 2], [3, 4])
@@ -168,8 +168,8 @@ def test_without_that_wish_a_player_leaves_the_strip_alone(monkeypatch):
 def test_a_panel_of_sliders_says_that_it_is_a_picture(monkeypatch):
     from types import SimpleNamespace
 
-    from cnmf_engine.params import CNMFParams
-    from workshop_utils import sliders
+    from cnmf_engine.caiman.params import CNMFParams
+    from workshop_utils.widgets import sliders
 
     monkeypatch.setenv("WORKSHOP_HEADLESS", "1")
     A = np.random.default_rng(1).random((1200, 2))
@@ -182,8 +182,8 @@ def test_a_panel_of_sliders_says_that_it_is_a_picture(monkeypatch):
 def test_the_component_browser_stays_alive_where_a_page_is_saved(monkeypatch, wish, leaves):
     from types import SimpleNamespace
 
-    from cnmf_engine.visualization import showing
-    from workshop_utils.browser import component_browser
+    from cnmf_engine.view import showing
+    from workshop_utils.widgets.browser import component_browser
 
     monkeypatch.setenv("WORKSHOP_HEADLESS", "1")
     monkeypatch.setenv("WORKSHOP_SAVED_PAGE", wish)
@@ -207,7 +207,7 @@ def test_the_component_browser_stays_alive_where_a_page_is_saved(monkeypatch, wi
     [(1000, 10, 128**2, 300), (50, 10, 128**2, 50), (9000, 20, 1000 * 1000, 20), (10, 10, 10**9, 1)],
 )
 def test_a_clip_keeps_to_its_budget(n_frames, fr, pixels, kept):
-    from workshop_utils.players.clip import clip_frames
+    from workshop_utils.widgets.players.clip import clip_frames
 
     assert clip_frames(n_frames, fr, pixels) == kept
 

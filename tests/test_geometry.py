@@ -3,7 +3,7 @@ import pytest
 from scipy import sparse
 from synthetic import flatten
 
-from cnmf_engine.cnmf.geometry import (
+from cnmf_engine.movies.geometry import (
     Box,
     as_cube,
     as_image,

@@ -11,15 +11,16 @@ import pytest
 from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 
-from cnmf_engine.visualization import front_end
-from workshop_utils.players import headless
+from cnmf_engine.view import front_end
+from workshop_utils.widgets.players import headless
 
 # Small enough to be quick, and enough for each of the lessons' widgets.
 WIDGETS = """
 import os, types
 import numpy as np, scipy.sparse as sp
-from cnmf_engine.params import CNMFParams
-from workshop_utils import players, sliders
+from cnmf_engine.caiman.params import CNMFParams
+from workshop_utils.widgets import players
+from workshop_utils.widgets import sliders
 rng = np.random.default_rng(0)
 cn, pnr = rng.random((30, 40)).astype("f4"), 20 * rng.random((30, 40)).astype("f4")
 opts = CNMFParams(params_dict={"init": {"gSig": (3, 3), "min_corr": 0.8, "min_pnr": 10}})
@@ -72,7 +73,7 @@ def test_a_kernel_knows_who_asks(here):
             out = io.StringIO()
             with redirect_stdout(out):
                 client.execute_interactive(
-                    "from workshop_utils.players import headless; print(headless())",
+                    "from workshop_utils.widgets.players import headless; print(headless())",
                     allow_stdin=attended, timeout=60,
                 )  # fmt: skip
             answers[attended] = out.getvalue().strip()

@@ -116,7 +116,10 @@ def test_module_says_what_is_public(path):
         for target in node.targets
         if isinstance(target, ast.Name)
     ]
-    assert "__all__" in names
+    # A package that offers nothing but its modules has nothing to list.
+    offers = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom | ast.ClassDef)]
+    if path.name != "__init__.py" or any(getattr(node, "module", "") != "__future__" for node in offers):
+        assert "__all__" in names
 
 
 def test_imports_point_one_way():

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 from synthetic import explained, flatten, make_scene
 
-from cnmf_engine.cnmf import initialization
-from cnmf_engine.cnmf.background import fit_ring, reconstruct_background
-from cnmf_engine.cnmf.geometry import centre, decimate
-from cnmf_engine.cnmf.initialization import empty_traces, initialize
-from cnmf_engine.cnmf.seeding import find_neurons
-from cnmf_engine.errors import InputError
-from cnmf_engine.noise import pixel_noise
-from workshop_utils.scoring import match
+from cnmf_engine.base.errors import InputError
+from cnmf_engine.movies.geometry import centre, decimate
+from cnmf_engine.stages.cnmfe import initialization
+from cnmf_engine.stages.cnmfe.background import fit_ring, reconstruct_background
+from cnmf_engine.stages.cnmfe.initialization import empty_traces, initialize
+from cnmf_engine.stages.cnmfe.seeding import find_neurons
+from cnmf_engine.stages.noise import pixel_noise
+from workshop_utils.measures.scoring import match
 
 SEARCH = {"gSig": 2.5, "gSiz": 7, "min_corr": 0.8, "min_pnr": 6}
 OPTIONS = SEARCH | {"tsub": 2, "merge_thr": 0.7}

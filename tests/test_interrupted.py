@@ -1,7 +1,8 @@
 """
 Kernels that are killed in the middle of a lesson, as Colab and full memories do.
 
-Each lesson is killed in a random cell, and those that write most once more while they give a file its name.
+A lesson is killed in a random cell, and those that write most once more while they give a file its name. One
+lesson drawn by lot in each run, all with --soak (`make soak`).
 What the lessons before left must stay what it was, everything that the session lists must be whole at every
 moment, and the next run must finish.
 """
@@ -25,14 +26,17 @@ pytest.importorskip("papermill", reason="papermill runs the notebooks")
 from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 
-from workshop_utils import data, runner, session
+from workshop_utils import session
 from workshop_utils.engine import cm, load_CNMF
 from workshop_utils.lessons import STEPS, lesson
+from workshop_utils.movies import data
+from workshop_utils.session import runner
 
 pytestmark = pytest.mark.notebooks
 
-# Other seeds kill at other places: WORKSHOP_TEST_SEED=5 python -m pytest tests/test_interrupted.py
-SEED = int(os.environ.get("WORKSHOP_TEST_SEED", "20240611"))
+# The first line of a run names its seed: WORKSHOP_TEST_SEED=5 python -m pytest tests/test_interrupted.py
+SEED = int(os.environ["WORKSHOP_TEST_SEED"])
+CHOSEN = int(np.random.default_rng(SEED).integers(1, 7))
 FRAMES = 160
 # What a lesson writes anew on purpose, though an earlier one made it.
 REWRITTEN = {4: {"params.json"}, 5: {"params.json", "cnmfe.hdf5"}}
@@ -198,7 +202,9 @@ def check_tidy(course, number):
     assert sorted(surplus | hidden) == []
 
 
-@pytest.mark.parametrize("number", range(1, 7))
+@pytest.mark.parametrize(
+    "number", [pytest.param(n, marks=pytest.mark.soak(kept=n == CHOSEN)) for n in range(1, 7)]
+)
 def test_lesson_survives_killed_kernels(course, number):
     rng = np.random.default_rng([SEED, number])
     course.before(number)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from cnmf_engine.cnmf.geometry import Box, as_cube
-from cnmf_engine.cnmf.kernels import signal_correlation, take_off
+from cnmf_engine.movies.geometry import Box, as_cube
+from cnmf_engine.stages.cnmfe.kernels import signal_correlation, take_off
 
 DIMS = (7, 9)
 

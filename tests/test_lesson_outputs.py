@@ -25,7 +25,7 @@ from prose import SOURCES, code, passages, report, tables
 from prose_names import lesson_code
 from prose_values import same, table_values
 
-from workshop_utils.notebook_files import cells, tags_of, text_of
+from workshop_utils.session.notebooks import cells, tags_of, text_of
 
 pytestmark = pytest.mark.notebooks
 

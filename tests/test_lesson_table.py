@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from prose import SOURCES
 
-from workshop_utils.notebook_files import cells, tags_of
+from workshop_utils.session.notebooks import cells, tags_of
 
 TOOLS = Path(__file__).resolve().parents[1] / "tools"
 LESSON = """# 1. Words

@@ -7,10 +7,10 @@ import pytest
 from bokeh.models import ColumnDataSource, Row, Slider, Span
 from bokeh.plotting import figure
 
-from cnmf_engine.errors import InputError
-from workshop_utils.live import LivePlot
-from workshop_utils.live.bokehjs import bokehjs_file, bokehjs_url
-from workshop_utils.live.plot import packed
+from cnmf_engine.base.errors import InputError
+from workshop_utils.widgets.live import LivePlot
+from workshop_utils.widgets.live.bokehjs import bokehjs_file, bokehjs_url
+from workshop_utils.widgets.live.plot import packed
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +128,7 @@ def test_missing_bokehjs_is_told_to_the_page(plot, monkeypatch):
         raise FileNotFoundError("bokeh.min.js")
 
     answers = []
-    monkeypatch.setattr("workshop_utils.live.plot.bokehjs_file", missing)
+    monkeypatch.setattr("workshop_utils.widgets.live.plot.bokehjs_file", missing)
     monkeypatch.setattr(plot, "send", lambda content, buffers=None: answers.append((content, buffers)))
     plot._handle_custom_msg({"kind": "bokehjs"}, [])
     assert "bokeh.min.js" in answers[0][0]["error"] and answers[0][1] is None

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from cnmf_engine.errors import InputError, ParameterError
+from cnmf_engine.base.errors import InputError, ParameterError
 from workshop_utils import logs, system
 from workshop_utils.system import Machine, will_it_fit
 

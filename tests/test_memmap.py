@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from cnmf_engine import memmap
-from cnmf_engine.errors import InputError, MissingFileError, ParameterError
-from cnmf_engine.io import Target, write_frames
-from cnmf_engine.io.turning import FrameFile, write_series
+from cnmf_engine.base.errors import InputError, MissingFileError, ParameterError
+from cnmf_engine.caiman import mmapping as memmap
+from cnmf_engine.movies import Target, write_frames
+from cnmf_engine.movies.turning import FrameFile, write_series
 
 
 def mapped(path):
@@ -153,7 +153,7 @@ def test_replacing_a_map_leaves_the_one_in_use_alone(tmp_caiman, small_movie):
 
 def test_a_map_that_cannot_be_replaced_gets_a_number(tmp_caiman, small_movie, monkeypatch):
     first = memmap.save_memmap(small_movie, order="C")
-    monkeypatch.setattr("cnmf_engine.io.mapwriter._can_replace", lambda path: False)
+    monkeypatch.setattr("cnmf_engine.movies.writing._can_replace", lambda path: False)
     second = memmap.save_memmap(small_movie + 1, order="C")
     assert os.path.basename(second) == "Yr-2_d1_20_d2_30_d3_1_order_C_frames_60.mmap"
     np.testing.assert_array_equal(mapped(first), small_movie)

@@ -3,8 +3,8 @@ import pytest
 from scipy import sparse
 from synthetic import blob, calcium, cosine, flat_footprints
 
-from cnmf_engine.cnmf.merging import merge_components, merge_groups
-from cnmf_engine.cnmf.temporal import Traces
+from cnmf_engine.stages.cnmfe.merging import merge_components, merge_groups
+from cnmf_engine.stages.cnmfe.temporal import Traces
 
 DIMS, T = (20, 40), 300
 

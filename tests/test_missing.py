@@ -10,8 +10,8 @@ import pytest
 import tifffile
 from jupyter_client.manager import start_new_kernel
 
-from workshop_utils import missing, runner, session
-from workshop_utils.session import MissingStep
+from workshop_utils import session
+from workshop_utils.session import MissingStep, missing
 
 
 @pytest.fixture
@@ -33,25 +33,25 @@ def ask(monkeypatch, opened):
             raise noted["answer"]
         return noted["answer"]
 
-    def run(movie, results, steps):
-        noted["runs"].append((movie, results, steps))
+    def run(arguments):
+        noted["runs"].append(arguments)
         opened.record("motion", border=3)
 
     monkeypatch.setattr(builtins, "input", answer)
-    monkeypatch.setattr(runner, "run", run)
+    monkeypatch.setattr(missing, "_run", run)
     return noted
 
 
 def test_yes_runs_what_is_missing_and_goes_on(opened, ask):
     opened.record("movie", fr=10)
     assert opened.need("motion") == {"border": 3}
-    assert ask["runs"] == [(opened.requested, opened.folder, [2])]
+    assert ask["runs"] == [missing.run_arguments(opened.requested, opened.folder, [2])]
     assert "Run lesson 2 now" in ask["questions"][0]
 
 
 def test_all_lessons_before_are_run_too(opened, ask):
     opened.need("motion")
-    assert ask["runs"][0][2] == [1, 2] and "lessons 1 to 2" in ask["questions"][0]
+    assert ask["runs"][0][-2:] == ["--steps", "1-2"] and "lessons 1 to 2" in ask["questions"][0]
 
 
 @pytest.mark.parametrize("answer", ["no", "", "what?", RuntimeError("raw_input was called"), EOFError()])
@@ -70,7 +70,7 @@ def test_nobody_there_is_not_asked(opened, ask, monkeypatch):
 
 
 def test_run_that_did_not_help_is_said(opened, ask, monkeypatch):
-    monkeypatch.setattr(runner, "run", lambda *arguments, **options: None)
+    monkeypatch.setattr(missing, "_run", lambda arguments: None)
     with pytest.raises(MissingStep, match="empty session"):
         opened.need("motion")
 
@@ -114,3 +114,8 @@ def test_in_a_notebook_the_question_is_put_and_the_lesson_run(opened, monkeypatc
     assert reply["content"]["status"] == "ok", reply["content"]
     assert len(questions) == 1 and "Run lesson 1 now" in questions[0]
     assert "01_mount_data: ok" in "".join(printed) and "shape [3, 4, 5]" in "".join(printed)
+
+
+def test_what_the_command_says_is_in_the_cell(capsys):
+    missing._run(["--help"])
+    assert "run" in capsys.readouterr().out

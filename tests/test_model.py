@@ -1,3 +1,4 @@
+import functools
 import logging
 from pathlib import Path
 
@@ -6,13 +7,14 @@ import pytest
 import tifffile
 from synthetic import explained, flatten, make_scene
 
-from cnmf_engine.cluster import Workers
-from cnmf_engine.cnmf import boxes as boxes_module
-from cnmf_engine.cnmf.background import reconstruct_background
-from cnmf_engine.cnmf.model import CNMF
-from cnmf_engine.errors import InputError, ParameterError
-from cnmf_engine.params import CNMFParams
-from workshop_utils.scoring import load_truth, match, score
+from cnmf_engine.base.errors import InputError, ParameterError
+from cnmf_engine.base.parallel import Workers
+from cnmf_engine.caiman.cnmf import CNMF
+from cnmf_engine.caiman.params import CNMFParams
+from cnmf_engine.stages.cnmfe import boxes as boxes_module
+from cnmf_engine.stages.cnmfe.background import reconstruct_background
+from workshop_utils.measures.scoring import match, score
+from workshop_utils.movies.truth import load_truth
 
 GOLDEN = Path(__file__).parent / "golden"
 ONE_PHOTON = {
@@ -319,14 +321,20 @@ def test_what_the_engine_does_not_have_is_refused_before_any_work(scene, monkeyp
         fitted(scene.movie, **patches | change)
 
 
+@pytest.fixture(scope="module")
+def usually(scene):
+    """Fit as most people do, each way once."""
+    return functools.cache(lambda **changes: fitted(scene.movie, **changes))
+
+
 @pytest.mark.parametrize(
     "change", [{"p": 2}, {"s_min": -2.0}, {"s_min": 0}, {"optimize_g": True}, {"p": 2, "p_patch": 2}], ids=str
 )
 @pytest.mark.parametrize("patches", [{}, PATCHES], ids=["plain", "patched"])
-def test_the_last_deconvolution_can_be_another(scene, change, patches):
+def test_the_last_deconvolution_can_be_another(scene, usually, change, patches):
     patches = patches | {"dynamics": "per_trace"}
     usual = patches | {"p_patch": min(change.get("p_patch", 0), 1)}
-    plain = fitted(scene.movie, **usual).estimates
+    plain = usually(**usual).estimates
     other = fitted(scene.movie, **patches | change).estimates
     # Cells and raw traces are those of the usual search; what is made of the traces differs.
     np.testing.assert_allclose(other.A.toarray(), plain.A.toarray(), atol=1e-6)

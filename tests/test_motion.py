@@ -10,11 +10,11 @@ import pytest
 import tifffile
 
 import cnmf_engine as cm
-from cnmf_engine.cluster import setup_cluster
-from cnmf_engine.errors import InputError, MissingFileError, ParameterError
-from cnmf_engine.motion import MotionCorrect, high_pass_filter_space
-from cnmf_engine.params import CNMFParams
-from cnmf_engine.registration import apply_shifts
+from cnmf_engine.base.errors import InputError, MissingFileError, ParameterError
+from cnmf_engine.caiman.cluster import setup_cluster
+from cnmf_engine.caiman.motion_correction import MotionCorrect, high_pass_filter_space
+from cnmf_engine.caiman.params import CNMFParams
+from cnmf_engine.stages.registration import apply_shifts
 
 JITTER = Path(__file__).parent / "golden" / "jitter.tif"
 SETTINGS = {"max_shifts": (5, 5), "gSig_filt": (3, 3), "border_nan": "copy", "strides": 48, "overlaps": 24}

@@ -10,8 +10,8 @@ import pytest
 import tifffile
 
 import cnmf_engine as cm
-from cnmf_engine.errors import InputError, MissingFileError, ParameterError
-from cnmf_engine.io import iter_frames, open_movie
+from cnmf_engine.base.errors import InputError, MissingFileError, ParameterError
+from cnmf_engine.movies import iter_frames, open_movie
 
 
 @pytest.fixture
@@ -267,7 +267,7 @@ def test_a_movie_larger_than_memory_says_so(tif, monkeypatch, caplog):
     class Memory:
         total, available = 1000, 1000
 
-    monkeypatch.setattr("cnmf_engine.stored.psutil.virtual_memory", lambda: Memory)
+    monkeypatch.setattr("cnmf_engine.caiman.stored.psutil.virtual_memory", lambda: Memory)
     with pytest.raises(InputError, match="subindices"):
         cm.load(tif)
     Memory.total = 10**12
@@ -395,7 +395,7 @@ def test_playing_never_opens_a_window_without_a_display(small_movie, tmp_path, m
 
 
 def test_notebook_player_holds_a_limited_number_of_frames(rng, monkeypatch):
-    monkeypatch.setattr("cnmf_engine.playing._MOST_EMBEDDED", 20)
+    monkeypatch.setattr("cnmf_engine.view.playing._MOST_EMBEDDED", 20)
     recording = cm.movie(rng.normal(size=(45, 8, 8)).astype(np.float32), fr=30)
     player = cm.play_movie(recording, backend="notebook")
     frames = re.findall(r'frames\[\d+\] = "data:image/png', player.data)

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 import cnmf_engine as cm
-from cnmf_engine.errors import MissingFileError, ParameterError
+from cnmf_engine.base.errors import MissingFileError, ParameterError
 
 
 def test_importing_loads_nothing_heavy():

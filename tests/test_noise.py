@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from cnmf_engine.errors import ParameterError
-from cnmf_engine.noise import pixel_noise, trace_noise
+from cnmf_engine.base.errors import ParameterError
+from cnmf_engine.stages.noise import pixel_noise, trace_noise
 
 
 @pytest.mark.parametrize("sd", [0.3, 5.0])

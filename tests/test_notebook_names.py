@@ -62,8 +62,8 @@ def engine_roots(kind: str) -> dict[str, object]:
     """Give the objects that the lessons' names start from."""
     if kind == "embedded":
         cm, cnmf = importlib.import_module("cnmf_engine"), importlib.import_module("cnmf_engine.cnmf")
-        params = importlib.import_module("cnmf_engine.params")
-        Estimates = importlib.import_module("cnmf_engine.estimates").Estimates
+        params = importlib.import_module("cnmf_engine.caiman.params")
+        Estimates = importlib.import_module("cnmf_engine.caiman.estimates").Estimates
     else:
         cm, package = pytest.importorskip("caiman"), "caiman.source_extraction.cnmf"
         if importlib.util.find_spec("caiman.source_extraction") is None:

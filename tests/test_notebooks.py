@@ -1,7 +1,8 @@
 """
 The lessons run from first to last: on the demo movie, and on a movie without an answer key.
 
-The notebook that holds them all is run with Colab's packages in tests/colab, and cell by cell by nbval.
+The notebook that holds them all is run with Colab's packages in tests/colab, each lesson by nbval at the end
+of `make test`.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ import tifffile
 
 pytest.importorskip("papermill", reason="papermill runs the notebooks")
 
-from workshop_utils import runner, session
-from workshop_utils.notebook_files import cells, tags_of, text_of
+from workshop_utils import session
+from workshop_utils.session import runner
+from workshop_utils.session.notebooks import cells, tags_of, text_of
 
 pytestmark = pytest.mark.notebooks
 
@@ -134,7 +136,7 @@ def test_run_leaves_report_and_all_steps(demo):
 
 
 def test_chosen_filter_corrects_the_demo_movie(demo):
-    from workshop_utils.scoring import shift_error
+    from workshop_utils.measures.scoring import shift_error
 
     shifts = np.load(demo.need("motion")["shifts"])["shifts"]
     unmoved = shift_error(np.zeros_like(shifts), demo.truth.shifts)
@@ -142,8 +144,8 @@ def test_chosen_filter_corrects_the_demo_movie(demo):
 
 
 def test_evaluation_keeps_cells_of_the_demo_movie(demo):
-    from cnmf_engine.storage import load_CNMF
-    from workshop_utils.scoring import score
+    from cnmf_engine.caiman.cnmf import load_CNMF
+    from workshop_utils.measures.scoring import score
 
     estimates = load_CNMF(str(demo.need("export")["file"])).estimates
     kept = estimates.idx_components
@@ -205,9 +207,8 @@ def test_already_corrected_movie_is_only_mapped(own_movie, tmp_path):
     assert np.allclose(stored, tifffile.imread(own_movie), atol=0.01)
 
 
-def test_papermill_runs_one_lesson_as_such(tmp_path):
-    run_papermill(
-        [str(NOTEBOOKS / "02_motion_correction.ipynb"), "out.ipynb", "-p", "max_shift", "8"], tmp_path
-    )
+def test_papermill_runs_one_lesson_as_such(own_movie, tmp_path):
+    lesson = NOTEBOOKS / "02_motion_correction.ipynb"
+    run_papermill([str(lesson), "out.ipynb", "-p", "max_shift", "8", "-p", "movie", str(own_movie)], tmp_path)
     kept = json.loads((tmp_path / "results" / "params.json").read_text(encoding="utf-8"))
     assert kept["motion"]["max_shifts"] == [8, 8]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from cnmf_engine.errors import InputError, MissingFileError, ParameterError
-from cnmf_engine.estimates import Estimates
+from cnmf_engine.base.errors import InputError, MissingFileError, ParameterError
+from cnmf_engine.caiman.estimates import Estimates
 
 DIMS, T = (12, 10), 40
 

@@ -7,9 +7,10 @@ import pytest
 from scipy.optimize import nnls
 from scipy.signal import lfilter
 
-from cnmf_engine.cnmf import deconvolution, interior, noise_constraint, noise_constraint_ar2, oasis, pivoting
-from cnmf_engine.cnmf.deconvolution import constrained_foopsi, deconvolve_traces
-from cnmf_engine.cnmf.pivoting import oasis_ar2
+from cnmf_engine.stages.deconvolution import foopsi as deconvolution
+from cnmf_engine.stages.deconvolution import interior, noise_constraint, oasis, pivoting
+from cnmf_engine.stages.deconvolution.foopsi import constrained_foopsi, deconvolve_traces
+from cnmf_engine.stages.deconvolution.pivoting import oasis_ar2
 
 ROOTS = [(0.95, 0.6), (0.9, 0.3), (0.98, 0.8), (0.9, 0.9), (0.9, 0.0)]
 
@@ -102,7 +103,7 @@ def test_calcium_that_is_there_at_the_start_decays(rng):
 
 def plain(function, monkeypatch):
     """Run with all kernels as Python."""
-    for module in (oasis, interior, pivoting, noise_constraint, noise_constraint_ar2, deconvolution):
+    for module in (oasis, interior, pivoting, noise_constraint, deconvolution):
         for name, value in list(vars(module).items()):
             if hasattr(value, "py_func"):
                 monkeypatch.setattr(module, name, value.py_func)

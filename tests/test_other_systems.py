@@ -9,7 +9,7 @@ import pytest
 
 from workshop_utils import session
 from workshop_utils.engine import params
-from workshop_utils.records import decode, encode, renamed
+from workshop_utils.session.records import decode, encode, renamed
 
 
 @pytest.mark.parametrize(

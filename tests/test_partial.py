@@ -8,7 +8,7 @@ import time
 import psutil
 import pytest
 
-from cnmf_engine.partial import is_gone, owner, replacing
+from cnmf_engine.base.files import is_gone, owner, replacing
 from workshop_utils import files
 
 KILLED = """
@@ -27,7 +27,7 @@ def killed(module: str, path) -> None:
     assert done.returncode != 0 and b"Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("module", ["cnmf_engine.partial", "workshop_utils.files"])
+@pytest.mark.parametrize("module", ["cnmf_engine.base.files", "workshop_utils.files"])
 def test_next_write_removes_what_a_killed_one_left(tmp_path, module):
     path = tmp_path / "mäuse & [1].npz"
     path.write_bytes(b"whole")

@@ -3,12 +3,12 @@ import pytest
 from scipy import sparse
 from synthetic import blob, calcium, flat_footprints
 
-from cnmf_engine.cnmf.geometry import Box, flat_index
-from cnmf_engine.cnmf.initialization import Initialized
-from cnmf_engine.cnmf.patches import centres_of_mass, combine_patches, patch_grid
-from cnmf_engine.cnmf.seeding import Seeds
-from cnmf_engine.cnmf.temporal import Traces
-from cnmf_engine.errors import InputError
+from cnmf_engine.base.errors import InputError
+from cnmf_engine.movies.geometry import Box, flat_index
+from cnmf_engine.stages.cnmfe.initialization import Initialized
+from cnmf_engine.stages.cnmfe.patches import centres_of_mass, combine_patches, patch_grid
+from cnmf_engine.stages.cnmfe.seeding import Seeds
+from cnmf_engine.stages.cnmfe.temporal import Traces
 
 T = 120
 

@@ -1,7 +1,7 @@
 import logging
 from pathlib import Path
 
-from cnmf_engine import paths
+from cnmf_engine.base import paths
 
 
 def test_temporary_folder_follows_the_environment(tmp_caiman):

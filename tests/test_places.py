@@ -21,7 +21,7 @@ def nowhere(monkeypatch):
     for name in list(os.environ):
         if name.startswith(_ALL):
             monkeypatch.delenv(name)
-    monkeypatch.setattr(colab, "in_colab", lambda: False)
+    monkeypatch.setattr(places, "in_colab", lambda: False)
     monkeypatch.setattr(places, "_starter", list)
 
 
@@ -43,7 +43,7 @@ def test_a_machine_that_says_nothing_is_ones_own():
 def test_kaggle_is_not_taken_for_colab(monkeypatch, kernel):
     monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
     monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab_20250219")
-    monkeypatch.setattr(colab, "in_colab", lambda: True)
+    monkeypatch.setattr(places, "in_colab", lambda: True)
     place = places.where()
     assert place.name == "Kaggle" and place.temporary and "/kaggle/working" in place.advice
 

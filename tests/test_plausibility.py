@@ -9,9 +9,9 @@ import pytest
 from scipy import ndimage, sparse
 from synthetic import blob, flat_footprints
 
-from cnmf_engine.estimates import Estimates
-from cnmf_engine.params import CNMFParams
-from cnmf_engine.plausibility import (
+from cnmf_engine.caiman.estimates import Estimates
+from cnmf_engine.caiman.params import CNMFParams
+from cnmf_engine.stages.plausibility import (
     MEASURES,
     REASONS,
     alike,
@@ -21,7 +21,7 @@ from cnmf_engine.plausibility import (
     shape,
     snr_rest,
 )
-from cnmf_engine.transients import transient_snr
+from cnmf_engine.stages.transients import transient_snr
 
 DIMS, T, FR, DECAY, G = (60, 70), 600, 10.0, 0.4, 3.0
 LIMITS = {key: CNMFParams().quality[key] for key in ("min_width", "min_roundness")}
@@ -270,8 +270,8 @@ def test_switched_off_the_decision_is_caiman_s(judged):
 
 
 def test_measures_follow_selections_and_files(judged, tmp_path):
-    from cnmf_engine.cnmf.model import CNMF
-    from cnmf_engine.storage import load_CNMF, save
+    from cnmf_engine.caiman.cnmf import CNMF, load_CNMF
+    from cnmf_engine.caiman.storage import save
 
     movie, est, params = judged
     est.evaluate_components(movie, params)

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from cnmf_engine.errors import InputError
-from workshop_utils import players
-from workshop_utils.players import frames
+from cnmf_engine.base.errors import InputError
+from workshop_utils.widgets import players
+from workshop_utils.widgets.players import frames
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import cnmf_engine as cm
-from cnmf_engine import playing
-from cnmf_engine.errors import ParameterError
+from cnmf_engine.base.errors import ParameterError
+from cnmf_engine.view import playing
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from cnmf_engine.errors import InputError
-from cnmf_engine.estimates import Estimates
-from workshop_utils import players
+from cnmf_engine.base.errors import InputError
+from cnmf_engine.caiman.estimates import Estimates
+from workshop_utils.widgets import players
 
 DIMS, T = (6, 9), 20
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import multiprocessing
 import os
 import pickle
@@ -15,10 +16,11 @@ import psutil
 import pytest
 
 import cnmf_engine as cm
-from cnmf_engine import partial, workers
-from cnmf_engine.errors import FileInUseError
-from cnmf_engine.io.mapnames import memmap_name, parse_memmap_name
-from cnmf_engine.params import CNMFParams
+from cnmf_engine.base import files as partial
+from cnmf_engine.base import parallel as workers
+from cnmf_engine.base.errors import FileInUseError
+from cnmf_engine.caiman.params import CNMFParams
+from cnmf_engine.movies.maps import memmap_name, parse_memmap_name
 from workshop_utils import system
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -83,6 +85,7 @@ def test_processors_are_counted_where_nothing_tells_of_affinity(monkeypatch):
     assert workers.available_cpus() == 1 and system.machine().cpus == 1
 
 
+@functools.cache
 def parsed(text: str | None = None) -> list[tuple[str, ast.Module]]:
     """Read the project's modules, or one text in their place."""
     if text is not None:

@@ -3,13 +3,13 @@ import pytest
 from scipy import sparse
 from synthetic import make_scene
 
-from cnmf_engine.cluster import setup_cluster, stop_server
-from cnmf_engine.cnmf import readout
-from cnmf_engine.cnmf.background import fit_ring, reconstruct_background
-from cnmf_engine.cnmf.geometry import decimate
-from cnmf_engine.cnmf.readout import read_out, reading_weights
-from cnmf_engine.cnmf.temporal import core_weights, unshrunk
-from cnmf_engine.noise import spread_below_baseline
+from cnmf_engine.caiman.cluster import setup_cluster, stop_server
+from cnmf_engine.movies.geometry import decimate
+from cnmf_engine.stages.cnmfe import readout
+from cnmf_engine.stages.cnmfe.background import fit_ring, reconstruct_background
+from cnmf_engine.stages.cnmfe.readout import read_out, reading_weights
+from cnmf_engine.stages.cnmfe.temporal import core_weights, unshrunk
+from cnmf_engine.stages.noise import spread_below_baseline
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from cnmf_engine.errors import InputError
-from workshop_utils import recording
-from workshop_utils.motion_check import MotionCheck
+from cnmf_engine.base.errors import InputError
+from workshop_utils import figures, measures
+from workshop_utils.measures.motion_check import MotionCheck
 
 SHAPE = (400, 64, 72)
 FR, TAU = 10.0, 6.0
@@ -40,7 +40,7 @@ def flashing(sigma: float, tau: float = TAU, n: int = 9, seed: int = 3, frames: 
 
 
 def test_healthy_movie_gets_no_advice(quiet):
-    found = recording.health(quiet, FR)
+    found = measures.health(quiet, FR)
     assert found.advice == []
     assert found.whole
     assert found.bits == 8
@@ -49,7 +49,7 @@ def test_healthy_movie_gets_no_advice(quiet):
 
 def test_values_cut_off_at_the_top_are_counted(quiet):
     cut = np.minimum(quiet.astype(int) * 2, 255).astype(np.uint8)
-    found = recording.health(cut, FR)
+    found = measures.health(cut, FR)
     assert found.top_share == pytest.approx(np.mean(cut == 255))
     assert np.array_equal(found.top_pixels, (cut == 255).any(axis=0))
     assert any(line.startswith("at the top: less light") for line in found.advice)
@@ -59,7 +59,7 @@ def test_repeated_blank_and_damaged_frames_are_named(quiet):
     movie = quiet.astype(np.float32)
     movie[51], movie[120] = movie[50], 0
     movie[200, 3, 4] = np.nan
-    found = recording.health(movie, FR)
+    found = measures.health(movie, FR)
     assert found.duplicates.tolist() == [51]
     assert found.blank.tolist() == [120]
     assert found.damaged.tolist() == [200]
@@ -69,25 +69,25 @@ def test_repeated_blank_and_damaged_frames_are_named(quiet):
 def test_step_of_the_lamp_is_found_where_it_is(quiet):
     movie = quiet.astype(np.float32)
     movie[250:] *= 1.15
-    assert np.abs(recording.health(movie, FR).jumps - 250).max() <= 2
+    assert np.abs(measures.health(movie, FR).jumps - 250).max() <= 2
 
 
 def test_odd_and_even_frames_that_differ_are_measured(quiet):
     movie = quiet.astype(np.float32)
     movie[1::2] *= 1.03
-    assert recording.health(movie, FR).flicker == pytest.approx(0.03, abs=0.005)
-    assert recording.health(quiet, FR).flicker == 0
+    assert measures.health(movie, FR).flicker == pytest.approx(0.03, abs=0.005)
+    assert measures.health(quiet, FR).flicker == 0
 
 
 def test_bleaching_is_measured(quiet):
     movie = quiet * np.linspace(1, 0.7, len(quiet))[:, None, None]
-    assert recording.health(movie, FR).fading == pytest.approx(0.3, abs=0.03)
+    assert measures.health(movie, FR).fading == pytest.approx(0.3, abs=0.03)
 
 
 def test_border_without_signal_is_measured(quiet):
     movie = quiet.copy()
     movie[:, :5], movie[:, :, -3:] = 0, 0
-    assert recording.health(movie, FR).border == (5, 0, 0, 3)
+    assert measures.health(movie, FR).border == (5, 0, 0, 3)
 
 
 def test_bad_pixels_and_a_mask_are_named_and_told_apart(quiet):
@@ -95,7 +95,7 @@ def test_bad_pixels_and_a_mask_are_named_and_told_apart(quiet):
     rows, columns = np.indices(SHAPE[1:])
     movie[:, np.hypot(rows - 32, columns - 36) > 30] = 0
     movie[:, :, 40], movie[:, 30, 20], movie[:, 25, 50] = 0, 0, 900
-    found = recording.health(movie, FR)
+    found = measures.health(movie, FR)
     named = str(found.bad_pixels)
     assert named.startswith("1 dead px at (30, 20); 1 stuck px at (25, 50); 1 bad column (40)")
     # The corners of the field; whole rows and columns beside the lens are the border.
@@ -104,19 +104,19 @@ def test_bad_pixels_and_a_mask_are_named_and_told_apart(quiet):
 
 
 def test_constant_movie_and_movie_of_nan_are_said_to_be_none():
-    assert any("isn't a recording" in line for line in recording.health(np.full((20, 8, 9), 7.0), FR).advice)
-    found = recording.health(np.full((20, 8, 9), np.nan), FR)
+    assert any("isn't a recording" in line for line in measures.health(np.full((20, 8, 9), 7.0), FR).advice)
+    found = measures.health(np.full((20, 8, 9), np.nan), FR)
     assert len(found.damaged) == 20
 
 
 @pytest.mark.parametrize("movie", [np.zeros((5, 5)), np.zeros((0, 5, 5))])
 def test_what_is_no_movie_is_refused(movie):
     with pytest.raises(InputError, match="Expected a movie"):
-        recording.health(movie, FR)
+        measures.health(movie, FR)
 
 
 def test_one_frame_is_looked_at_and_called_too_short():
-    found = recording.health(np.arange(30.0).reshape(1, 5, 6), FR)
+    found = measures.health(np.arange(30.0).reshape(1, 5, 6), FR)
     assert any("too short" in line for line in found.advice)
 
 
@@ -128,7 +128,7 @@ def planted_motion(fr: float = 20.0) -> np.ndarray:
 
 
 def test_jitter_and_drift_are_told_apart():
-    found = recording.motion(planted_motion(), 20.0)
+    found = measures.motion(planted_motion(), 20.0)
     assert found.drift_px == pytest.approx(6.0, abs=0.8)
     assert found.jitter_px == pytest.approx(0.8 * 2**0.5, rel=0.1)
     assert found.max_shift >= found.reach_px + 1
@@ -139,10 +139,10 @@ def test_quadrants_that_only_err_are_not_apart_and_those_that_move_are():
     rng = np.random.default_rng(6)
     shifts = planted_motion()
     noisy = [shifts + rng.normal(0, 0.4, shifts.shape) for _ in range(4)]
-    assert recording.motion(shifts, 20.0, noisy).apart_px < 0.2
+    assert measures.motion(shifts, 20.0, noisy).apart_px < 0.2
     wave = np.sin(np.arange(len(shifts)) / 30)[:, None]
     bent = [part + sign * 1.5 * wave for part, sign in zip(noisy, (1, -1, 1, -1))]
-    found = recording.motion(shifts, 20.0, bent)
+    found = measures.motion(shifts, 20.0, bent)
     assert found.apart_px == pytest.approx(1.5, abs=0.3)
     assert found.pw_rigid
 
@@ -153,7 +153,7 @@ def test_quadrants_that_are_lost_are_not_compared(error, said):
     rng = np.random.default_rng(8)
     shifts = planted_motion()
     lost = [shifts + rng.normal(0, error, shifts.shape) for _ in range(4)]
-    found = recording.motion(shifts, 20.0, lost)
+    found = measures.motion(shifts, 20.0, lost)
     assert np.isnan(found.apart_px)
     assert not found.pw_rigid
     assert said in str(found)
@@ -162,29 +162,29 @@ def test_quadrants_that_are_lost_are_not_compared(error, said):
 def test_movement_is_measured_only_where_parts_of_the_field_agree():
     rng = np.random.default_rng(9)
     noise = rng.uniform(-20, 20, (300, 2))
-    found = recording.motion(noise, FR, [rng.uniform(-20, 20, (300, 2)) for _ in range(4)], 20.0)
+    found = measures.motion(noise, FR, [rng.uniform(-20, 20, (300, 2)) for _ in range(4)], 20.0)
     assert not found.measured and found.max_shift == 5 and np.isnan(found.apart_px)
     assert "can't be measured" in str(found)
     still = np.zeros((300, 2))
-    assert recording.motion(still, FR, [still] * 4, 20.0).measured, "no movement is a measurement too"
+    assert measures.motion(still, FR, [still] * 4, 20.0).measured, "no movement is a measurement too"
 
 
 def test_frames_that_the_quadrants_contradict_do_not_set_the_limit():
     shifts = planted_motion()[:300]
     lost = shifts.copy()
     lost[40:50] = 19.0
-    found = recording.motion(lost, 20.0, [shifts] * 4, 20.0)
+    found = measures.motion(lost, 20.0, [shifts] * 4, 20.0)
     assert found.measured and found.seen == pytest.approx(290 / 300)
-    assert found.max_shift <= recording.motion(shifts, 20.0).max_shift + 1
+    assert found.max_shift <= measures.motion(shifts, 20.0).max_shift + 1
     assert "not believed" in str(found)
 
 
 def test_shifts_at_the_limit_are_counted():
     shifts = np.zeros((100, 2))
     shifts[:10, 0] = 5.0
-    assert recording.motion(shifts, FR, limit=5.0).at_limit == pytest.approx(0.1)
+    assert measures.motion(shifts, FR, limit=5.0).at_limit == pytest.approx(0.1)
     with pytest.raises(InputError, match="shifts"):
-        recording.motion(np.zeros(5), FR)
+        measures.motion(np.zeros(5), FR)
 
 
 def test_width_of_the_filter_is_the_middle_of_the_good_ones():
@@ -192,26 +192,26 @@ def test_width_of_the_filter_is_the_middle_of_the_good_ones():
         return MotionCheck(agreement, 10.0, 5.0, jitter)
 
     checks = {2: check(0.90, 1.5), 4: check(0.95, 0.5), 8: check(0.9499, 0.5), 16: check(0.9498, 0.51)}
-    assert recording.choose_width(checks, check(0.8, 0.0)) == 8
+    assert measures.choose_width(checks, check(0.8, 0.0)) == 8
     checks[2] = check(0.95, 2.0)  # as good, but it jumps about
-    assert recording.choose_width(checks, check(0.8, 0.0)) == 8
+    assert measures.choose_width(checks, check(0.8, 0.0)) == 8
     with pytest.raises(InputError, match="at least one correction"):
-        recording.choose_width({}, check(0.8, 0.0))
+        measures.choose_width({}, check(0.8, 0.0))
 
 
 @pytest.mark.parametrize("sigma", [2.5, 4.0])
 def test_cell_size_is_measured(sigma):
     movie, centers = flashing(sigma)
-    found = recording.size(movie, movie.max(axis=0))
+    found = measures.size(movie, movie.max(axis=0))
     assert found.sigma == pytest.approx(sigma, rel=0.2)
     assert abs(found.gSig - sigma) <= 1
     assert (found.gSiz, found.diameter) == (2 * found.gSig + 1, 4 * found.gSig)
-    _, _, width = recording.cell_profile(movie.max(axis=0), centers[4])
+    _, _, width = measures.cell_profile(movie.max(axis=0), centers[4])
     assert width == pytest.approx(2.355 * sigma, rel=0.25)
 
 
 def test_size_of_a_movie_without_flashes_is_the_usual_one_and_says_so():
-    found = recording.size(np.random.default_rng(0).normal(50, 3, (60, 40, 40)))
+    found = measures.size(np.random.default_rng(0).normal(50, 3, (60, 40, 40)))
     assert found.gSig == 3
     assert "the usual 3 px" in str(found).lower()
     assert "No cells are visible" in str(found) and len(found.cells.places) == 0
@@ -219,7 +219,7 @@ def test_size_of_a_movie_without_flashes_is_the_usual_one_and_says_so():
 
 def test_few_cells_alone_are_measured():
     movie, centers = flashing(3.0, n=2, frames=300)
-    found = recording.size(movie, movie.max(axis=0))
+    found = measures.size(movie, movie.max(axis=0))
     assert len(found.cells.places) == 2
     assert found.sigma == pytest.approx(3.0, rel=0.2) and "2 that are clear" in found.rule
 
@@ -227,26 +227,26 @@ def test_few_cells_alone_are_measured():
 @pytest.mark.parametrize("tau", [4.0, 8.0])
 def test_decay_is_measured_and_the_rate_judged(tau):
     movie, centers = flashing(3.0, tau=tau)
-    found = recording.decay(movie, centers, 3, FR, tau / FR)
+    found = measures.decay(movie, centers, 3, FR, tau / FR)
     assert found.frames == pytest.approx(tau, rel=0.15)
     assert found.low <= found.frames <= found.high
     assert found.plausible
-    assert not recording.decay(movie, centers, 3, 10 * FR, tau / FR).plausible
-    assert "does not fit" in str(recording.decay(movie, centers, 3, 10 * FR, tau / FR))
+    assert not measures.decay(movie, centers, 3, 10 * FR, tau / FR).plausible
+    assert "does not fit" in str(measures.decay(movie, centers, 3, 10 * FR, tau / FR))
 
 
 def test_decay_without_transients_says_so():
-    found = recording.decay(np.full((100, 30, 30), 5.0), np.array([[15, 15]]), 3, FR, 0.4)
+    found = measures.decay(np.full((100, 30, 30), 5.0), np.array([[15, 15]]), 3, FR, 0.4)
     assert found.plausible is None
     assert "too few" in str(found)
 
 
 def test_noise_of_a_camera_and_of_light_are_told_apart(quiet):
-    light = recording.noise(quiet, np.zeros((0, 2)), 3)
+    light = measures.noise(quiet, np.zeros((0, 2)), 3)
     assert light.slope == pytest.approx(1.0, abs=0.2)
     assert light.level == pytest.approx(np.sqrt(np.median(quiet.mean(axis=0))), rel=0.1)
     rng = np.random.default_rng(4)
-    camera = recording.noise(quiet.mean(axis=0) + rng.normal(0, 3, SHAPE), np.zeros((0, 2)), 3)
+    camera = measures.noise(quiet.mean(axis=0) + rng.normal(0, 3, SHAPE), np.zeros((0, 2)), 3)
     assert camera.level == pytest.approx(3.0, rel=0.05)
     assert abs(camera.slope) < 0.2
     assert camera.in_time.noise == pytest.approx(2**-0.5, rel=0.05)
@@ -254,11 +254,11 @@ def test_noise_of_a_camera_and_of_light_are_told_apart(quiet):
 
 
 def test_noise_of_a_constant_movie_is_zero():
-    found = recording.noise(np.full((40, 20, 20), 9.0), np.array([[10, 10]]), 3)
+    found = measures.noise(np.full((40, 20, 20), 9.0), np.array([[10, 10]]), 3)
     assert found.level == pytest.approx(0, abs=1e-6)
     assert np.isnan(found.peaks)
     with pytest.raises(InputError, match="16 frames or more"):
-        recording.noise(np.zeros((1, 20, 20)), np.zeros((0, 2)), 3)
+        measures.noise(np.zeros((1, 20, 20)), np.zeros((0, 2)), 3)
 
 
 def test_time_stamps_give_rate_and_dropped_frames(tmp_path):
@@ -266,11 +266,11 @@ def test_time_stamps_give_rate_and_dropped_frames(tmp_path):
     lines = [f"{k},{t},0" for k, t in enumerate(times)]
     path = tmp_path / "timeStamps.csv"
     path.write_text("\n".join(["Frame Number,Time Stamp (ms),Buffer Index", *lines]), encoding="utf-8")
-    found = recording.read_times(path)
+    found = measures.read_times(path)
     assert found.frame_rate == pytest.approx(20.0)
     assert (found.missing, found.gaps.tolist()) == (3, [80, 148])
     (tmp_path / "metaData.json").write_text(json.dumps({"frameRate": "20FPS"}), encoding="utf-8")
-    said = recording.find_rate(tmp_path / "day1_20Hz.avi")
+    said = measures.find_rate(tmp_path / "day1_20Hz.avi")
     assert [line.partition(":")[0] for line in said] == ["timeStamps.csv", "metaData.json", "the file's name"]
 
 
@@ -278,20 +278,20 @@ def test_table_without_times_is_refused(tmp_path):
     path = tmp_path / "timeStamps.csv"
     path.write_text("a,b\n1,2\n", encoding="utf-8")
     with pytest.raises(InputError, match="column of times"):
-        recording.read_times(path)
+        measures.read_times(path)
 
 
 def test_figures_describe_themselves(quiet):
     movie, centers = flashing(3.0)
-    figures = [
-        recording.health_figure(quiet, recording.health(quiet, FR)),
-        recording.motion_figure(recording.motion(planted_motion(), 20.0), 20.0),
-        recording.size_figure(movie.max(axis=0), 3),
-        recording.decay_figure(recording.decay(movie, centers, 3, FR, 0.6)),
-        recording.noise_figure(recording.noise(quiet, np.zeros((0, 2)), 3)),
-        recording.size_figure(np.zeros((30, 30)), 3),
+    drawn = [
+        figures.health_figure(quiet, measures.health(quiet, FR)),
+        figures.motion_figure(measures.motion(planted_motion(), 20.0), 20.0),
+        figures.size_figure(movie.max(axis=0), 3),
+        figures.decay_figure(measures.decay(movie, centers, 3, FR, 0.6)),
+        figures.noise_figure(measures.noise(quiet, np.zeros((0, 2)), 3)),
+        figures.size_figure(np.zeros((30, 30)), 3),
     ]
-    for figure in figures:
+    for figure in drawn:
         assert len(figure.alt.split()) > 8
         assert figure.alt.endswith(".")
         assert "nan" not in figure.alt.split()

@@ -10,12 +10,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from cnmf_engine.cell_evidence import CellEvidence
-from cnmf_engine.errors import InputError, ParameterError
-from workshop_utils import options, recording, session
+from cnmf_engine.base.errors import InputError, ParameterError
+from cnmf_engine.stages.cell_evidence import CellEvidence
+from workshop_utils import figures, measures, session
 from workshop_utils.engine import cm, params
 from workshop_utils.lessons import lessons
-from workshop_utils.notebook_files import parameters_of
+from workshop_utils.session import options
+from workshop_utils.session.notebooks import parameters_of
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def demo(tmp_path_factory):
     still = np.stack(
         [np.roll(f, -np.rint(s).astype(int), (0, 1)) for f, s in zip(moved, opened.truth.shifts)]
     )
-    return recording.excerpt(still, opened.truth, most_frames=400, most_px=72)
+    return measures.excerpt(still, opened.truth, most_frames=400, most_px=72)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def common():
 def compared(demo, common):
     good = {"gSig": 3, "min_corr": 0.8, "min_pnr": 8.0}
     sets = {"good": good, "nothing": {**good, "min_pnr": 1000.0}}
-    return recording.compare(demo.images, sets, common, truth=demo.truth)
+    return measures.compare(demo.images, sets, common, truth=demo.truth)
 
 
 def test_piece_has_its_own_answer_key(demo):
@@ -60,7 +61,7 @@ def test_piece_is_where_something_happens():
     rng = np.random.default_rng(2)
     movie = rng.normal(100, 1, (80, 60, 90)).astype(np.float32)
     movie[20:40, 40:50, 70:80] += 30
-    piece = recording.excerpt(movie, most_px=32)
+    piece = measures.excerpt(movie, most_px=32)
     assert piece.rows.start <= 40
     assert piece.rows.stop >= 50
     assert piece.columns.start <= 70
@@ -88,32 +89,32 @@ def test_comparison_prints_a_table_and_draws(compared, demo):
     lines = str(compared).splitlines()
     assert lines[0].split()[-3:] == ["precision", "recall", "F1"]
     assert len({len(line) for line in lines}) == 1
-    figure = compared.figure(demo.images.max(axis=0), demo.truth)
+    figure = figures.fits_pair(compared.fits, demo.images.max(axis=0), demo.truth)
     assert "good" in figure.alt
 
 
 def test_scores_can_be_had_later(compared, demo):
-    blind = recording.Comparison(dict(compared.results))
+    blind = measures.Comparison(dict(compared.results))
     assert "F1" not in str(blind)
     assert blind.judged(demo.truth)["good"].score == compared["good"].score
 
 
 def test_misspelt_parameter_is_found_before_the_first_fit(demo, common):
     with pytest.raises(ParameterError, match="min_corr"):
-        recording.compare(demo.images, {"a": {}, "b": {"min_cor": 0.8}}, common)
+        measures.compare(demo.images, {"a": {}, "b": {"min_cor": 0.8}}, common)
     with pytest.raises(InputError, match="at least one set"):
-        recording.compare(demo.images, {}, common)
+        measures.compare(demo.images, {}, common)
 
 
 SEVEN = CellEvidence(np.zeros((7, 2), int), np.full(7, 20.0), 6.0, 0.75, 8.0, "share")
 NONE = CellEvidence(np.zeros((0, 2), int), np.zeros(0), 11.3, np.nan, np.nan, "none")
 
 
-def suggested(**changes) -> recording.Suggestion:
-    size = recording.Size(4, 9, 16, 4.2, 4.0, "measured", changes.pop("cells", SEVEN))
-    moved = recording.motion(np.column_stack([np.linspace(-3, 3, 50), np.zeros(50)]), 10.0)
+def suggested(**changes) -> measures.Suggestion:
+    size = measures.Size(4, 9, 16, 4.2, 4.0, "measured", changes.pop("cells", SEVEN))
+    moved = measures.motion(np.column_stack([np.linspace(-3, 3, 50), np.zeros(50)]), 10.0)
     shape = changes.pop("shape", (100, 120))
-    return recording.suggest(size, shape, 10.0, 0.4, changes.pop("motion", moved), 4, **changes)
+    return measures.suggest(size, shape, 10.0, 0.4, changes.pop("motion", moved), 4, **changes)
 
 
 def test_each_parameter_has_a_reason():
@@ -158,14 +159,14 @@ def test_limit_that_no_movement_set_is_called_usual():
     rng = np.random.default_rng(0)
     course = rng.uniform(-20, 20, (60, 2))
     parts = [rng.uniform(-20, 20, (60, 2)) for _ in range(4)]
-    found = suggested(motion=recording.motion(course, 10.0, parts, 20.0))
+    found = suggested(motion=measures.motion(course, 10.0, parts, 20.0))
     assert found.values["max_shift"] == 5
     assert "usual value" in found.reasons["max_shift"]
     assert "not a measurement" in found.reasons["gSig_filt"]
 
 
 def test_rate_that_does_not_fit_is_no_quiet_suggestion():
-    slow = recording.Decay(30.0, 28.0, 33.0, 20, np.ones(10), 10.0, 0.4)
+    slow = measures.Decay(30.0, 28.0, 33.0, 20, np.ones(10), 10.0, 0.4)
     assert "look it up again" in suggested(decay=slow).reasons["frame_rate"]
     fitting = SimpleNamespace(plausible=True, seconds=0.5)
     assert "plausible" in suggested(decay=fitting).reasons["frame_rate"]

@@ -11,7 +11,7 @@ import pytest
 import cnmf_engine as cm
 from benchmarks.run import PARAMETERS
 from cnmf_engine.cnmf import CNMF, params
-from workshop_utils.scoring import match
+from workshop_utils.measures.scoring import match
 
 SHARED = Path(__file__).parents[2] / "shared"
 VARIED = SHARED / "golden" / "varied"

@@ -11,12 +11,12 @@ from scipy import sparse
 from synthetic import cosine, explained, flatten, make_scene
 from test_model import PATCHES, fitted, same, whole
 
-from cnmf_engine.cluster import Workers
-from cnmf_engine.cnmf.background import reconstruct_background
-from cnmf_engine.cnmf.refit import refine
-from cnmf_engine.errors import InputError
-from cnmf_engine.storage import load_CNMF
-from workshop_utils.scoring import match
+from cnmf_engine.base.errors import InputError
+from cnmf_engine.base.parallel import Workers
+from cnmf_engine.caiman.cnmf import load_CNMF
+from cnmf_engine.stages.cnmfe.background import reconstruct_background
+from cnmf_engine.stages.cnmfe.refit import refine
+from workshop_utils.measures.scoring import match
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ def test_memory_follows_the_limit_not_the_field():
 
 
 def test_refit_needs_a_fit_and_its_movie(scene, model):
-    from cnmf_engine.cnmf.model import CNMF
+    from cnmf_engine.caiman.cnmf import CNMF
 
     with pytest.raises(InputError, match="call fit first"):
         CNMF(1, params=model.params).refit(scene.movie)

@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from cnmf_engine.io.pages import drop_pages
-from cnmf_engine.io.regions import GROUP, fill_frames, is_time_major, read_blocks, typical_frame
-from cnmf_engine.threads import map_threads, thread_count
+from cnmf_engine.base.memory import drop_pages
+from cnmf_engine.base.parallel import map_threads, thread_count
+from cnmf_engine.movies.regions import GROUP, fill_frames, is_time_major, read_blocks, typical_frame
 
 
 def mapped(path, movie, order):

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from cnmf_engine.cluster import setup_cluster
-from cnmf_engine.errors import InputError, ParameterError
-from cnmf_engine.registration import (
+from cnmf_engine.base.errors import InputError, ParameterError
+from cnmf_engine.caiman.cluster import setup_cluster
+from cnmf_engine.stages.registration import (
     ShiftEstimator,
     apply_shifts,
     high_pass,

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from cnmf_engine.errors import ParameterError
-from cnmf_engine.motion import MotionCorrect
-from cnmf_engine.registration import patch_grid, register_piecewise, register_rigid, warp
+from cnmf_engine.base.errors import ParameterError
+from cnmf_engine.caiman.motion_correction import MotionCorrect
+from cnmf_engine.stages.registration import patch_grid, register_piecewise, register_rigid, warp
 
 
 def tissue(size: int, n_blobs: int, width: float, seed: int) -> np.ndarray:

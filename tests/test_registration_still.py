@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from cnmf_engine.errors import InputError
-from cnmf_engine.motion import MotionCorrect
+from cnmf_engine.base.errors import InputError
+from cnmf_engine.caiman.motion_correction import MotionCorrect
 
 PX, FRAMES = 100, 100
 ROWS, COLUMNS = np.indices((PX, PX))

@@ -9,18 +9,18 @@ import cv2
 import numpy as np
 import pytest
 
-from cnmf_engine.registration import (
+from cnmf_engine.stages.registration import (
     ShiftEstimator,
     apply_shifts,
     register_piecewise,
     register_rigid,
     registration_quality,
 )
-from cnmf_engine.registration.quality import residual_motion
-from cnmf_engine.registration.reduction import Reduction
-from cnmf_engine.registration.templates import median_template
-from cnmf_engine.registration.warping import translated
-from cnmf_engine.registration.weighting import Noise, Weights, shifted
+from cnmf_engine.stages.registration.quality import residual_motion
+from cnmf_engine.stages.registration.reduction import Reduction
+from cnmf_engine.stages.registration.templates import median_template
+from cnmf_engine.stages.registration.warping import translated
+from cnmf_engine.stages.registration.weighting import Noise, Weights, shifted
 
 REACH = (np.full(2, -4.0), np.full(2, 4.0))
 

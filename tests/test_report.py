@@ -11,8 +11,9 @@ import pytest
 import tifffile
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from cnmf_engine.errors import InputError, MissingFileError
-from workshop_utils import report, session
+from cnmf_engine.base.errors import InputError, MissingFileError
+from workshop_utils import session
+from workshop_utils.session import report
 
 
 def picture() -> str:

@@ -143,7 +143,7 @@ def resolved(folder: Path, python: str) -> dict[str, str]:
     return {canonicalize_name(about["name"]): about["version"] for about in found}
 
 
-@pytest.mark.parametrize("python", ["3.11", "3.12"])
+@pytest.mark.parametrize("python", ["3.11", pytest.param("3.12", marks=pytest.mark.soak)])
 def test_pip_installs_every_line_and_leaves_caimans_packages_alone(python, tmp_path):
     installed = resolved(tmp_path, python)
     for line in lines():

@@ -3,9 +3,9 @@ import pytest
 from scipy import sparse
 from synthetic import make_scene
 
-from cnmf_engine.cnmf.background import fit_ring, reconstruct_background
-from cnmf_engine.cnmf.residual import BackgroundFree
-from cnmf_engine.errors import InputError
+from cnmf_engine.base.errors import InputError
+from cnmf_engine.stages.cnmfe.background import fit_ring, reconstruct_background
+from cnmf_engine.stages.cnmfe.residual import BackgroundFree
 
 
 @pytest.mark.parametrize("ssub", [1, 2, 3])

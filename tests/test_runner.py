@@ -11,9 +11,10 @@ import pytest
 import tifffile
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from cnmf_engine.errors import InputError, MissingFileError, ParameterError
-from workshop_utils import runner, session
-from workshop_utils.options import check_parameters, parse_parameters, parse_steps
+from cnmf_engine.base.errors import InputError, MissingFileError, ParameterError
+from workshop_utils import session
+from workshop_utils.session import runner
+from workshop_utils.session.options import check_parameters, parse_parameters, parse_steps
 
 SESSION = "from workshop_utils import session\ns = session.start(results, movie)"
 FIRST = [

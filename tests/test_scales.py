@@ -5,14 +5,14 @@ import pytest
 from scipy import sparse
 from synthetic import make_scene
 
-from cnmf_engine.cell_size import cell_size
+from cnmf_engine.caiman.params import CNMFParams
 from cnmf_engine.cnmf import CNMF
-from cnmf_engine.cnmf.background import fit_ring, reconstruct_background
-from cnmf_engine.cnmf.geometry import centre
-from cnmf_engine.cnmf.ring import ring_offsets
-from cnmf_engine.params import CNMFParams
-from cnmf_engine.registration import register_rigid
-from cnmf_engine.summary_images import correlation_pnr, local_correlations
+from cnmf_engine.movies.geometry import centre
+from cnmf_engine.stages.cell_size import cell_size
+from cnmf_engine.stages.cnmfe.background import fit_ring, reconstruct_background
+from cnmf_engine.stages.cnmfe.ring import ring_offsets
+from cnmf_engine.stages.registration import register_rigid
+from cnmf_engine.stages.summary_images import correlation_pnr, local_correlations
 
 SEARCH = dict(method_init="corr_pnr", gSig=(2, 2), gSiz=(7, 7), min_corr=0.7, min_pnr=8, nb=0, tsub=2, p=1)
 #: What is added to counts: a camera's offset, signed 16-bit numbers written as unsigned, and a dark level.

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from cnmf_engine.errors import InputError, MissingFileError
-from workshop_utils.scoring import Truth, load_truth, match, score, score_seeds, shift_error
+from cnmf_engine.base.errors import InputError, MissingFileError
+from workshop_utils.measures.scoring import match, score, score_seeds, shift_error
+from workshop_utils.movies.truth import Truth, load_truth
 
 DIMS = (30, 40)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workshop_utils import scoring
-from workshop_utils.scoring_words import in_words, why_missed
-from workshop_utils.truth import Truth
+from workshop_utils.measures import scoring
+from workshop_utils.measures.scoring import in_words, why_missed
+from workshop_utils.movies.truth import Truth
 
 DIMS = (60, 80)
 UNKNOWN = "for no reason that the answer key knows"

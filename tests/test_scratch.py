@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from cnmf_engine.errors import InputError
-from workshop_utils import scratch, session
-from workshop_utils.session import MissingStep
+from cnmf_engine.base.errors import InputError
+from workshop_utils import session
+from workshop_utils.session import MissingStep, scratch
 
 
 @pytest.fixture

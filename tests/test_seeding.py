@@ -3,12 +3,12 @@ import pytest
 from scipy import ndimage
 from synthetic import calcium, explained, flatten, make_scene
 
-from cnmf_engine.cnmf import seeding
-from cnmf_engine.cnmf.geometry import as_cube
-from cnmf_engine.cnmf.seeding import find_neurons, has_transients, seed_pixels
-from cnmf_engine.filters import filter_frames, mean_centred_kernel
-from cnmf_engine.summary_images import correlation_pnr
-from workshop_utils.scoring import match
+from cnmf_engine.movies.geometry import as_cube
+from cnmf_engine.stages.cnmfe import seeding
+from cnmf_engine.stages.cnmfe.seeding import find_neurons, has_transients, seed_pixels
+from cnmf_engine.stages.filters import filter_frames, mean_centred_kernel
+from cnmf_engine.stages.summary_images import correlation_pnr
+from workshop_utils.measures.scoring import match
 
 SEARCH = {"gSig": 2.5, "gSiz": 7, "min_corr": 0.8, "min_pnr": 8}
 

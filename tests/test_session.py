@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from cnmf_engine.errors import InputError, ParameterError
+from cnmf_engine.base.errors import InputError, ParameterError
 from workshop_utils import session
 from workshop_utils.session import MissingStep
-from workshop_utils.session_file import FILE_NAME
+from workshop_utils.session.file import FILE_NAME
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_missing_step_is_shown_in_a_notebook_without_a_stack_trace(opened, capsy
     shown = capsys.readouterr()
     text = shown.out + shown.err
     assert "Expected what the step 'motion' leaves" in text and "workshop run" in text
-    assert "Traceback" not in text and "session.py" not in text
+    assert "Traceback" not in text and "folder.py" not in text
 
 
 def test_command_runs_only_what_is_missing(opened):

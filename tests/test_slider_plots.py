@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workshop_utils.sliders.explorer_plot import decision_changes, explorer_plot, scatter_points
-from workshop_utils.sliders.thresholds import SliderRange, slider_ranges, tuner_view
-from workshop_utils.sliders.tuner_columns import histogram, image_changes, legend, threshold_changes
-from workshop_utils.sliders.tuner_plot import tuner_plot
-from workshop_utils.truth import Truth
+from workshop_utils.measures.thresholds import SliderRange, slider_ranges, tuner_view
+from workshop_utils.movies.truth import Truth
+from workshop_utils.widgets.sliders.explorer_plot import decision_changes, explorer_plot, scatter_points
+from workshop_utils.widgets.sliders.tuner_columns import histogram, image_changes, legend, threshold_changes
+from workshop_utils.widgets.sliders.tuner_plot import tuner_plot
 
 DIMS = (40, 52)
 CENTERS = [(10, 12), (28, 36)]

@@ -13,12 +13,12 @@ import pytest
 import scipy.sparse as sp
 from synthetic import make_scene
 
-from cnmf_engine.errors import InputError
-from cnmf_engine.params import CNMFParams
-from cnmf_engine.summary_images import correlation_pnr
-from workshop_utils import sliders
-from workshop_utils.live import LivePlot
-from workshop_utils.truth import Truth
+from cnmf_engine.base.errors import InputError
+from cnmf_engine.caiman.params import CNMFParams
+from cnmf_engine.stages.summary_images import correlation_pnr
+from workshop_utils.movies.truth import Truth
+from workshop_utils.widgets import sliders
+from workshop_utils.widgets.live import LivePlot
 
 D1, D2, K, T = 44, 56, 6, 100
 CENTERS = np.array([(8, 9), (8, 28), (9, 46), (30, 10), (32, 30), (31, 47)])
@@ -310,7 +310,9 @@ def test_components_are_split_by_the_rule_given():
 
 
 def test_components_are_split_as_the_evaluation_splits_them():
-    evaluation = pytest.importorskip("cnmf_engine.evaluation", reason="the evaluation is not installed")
+    evaluation = pytest.importorskip(
+        "cnmf_engine.stages.evaluation", reason="the evaluation is not installed"
+    )
     rng = np.random.default_rng(0)
     snr, r = rng.uniform(0, 8, 50), rng.uniform(-1, 1, 50)
     wanted = evaluation.decide(snr, r, min_SNR=3, rval_thr=0.85, SNR_lowest=0.5, rval_lowest=-1)

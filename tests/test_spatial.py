@@ -3,8 +3,8 @@ import pytest
 from scipy.optimize import nnls
 from synthetic import blob, calcium, cosine, flat_footprints, make_scene
 
-from cnmf_engine.cnmf import spatial
-from cnmf_engine.cnmf.spatial import clean_footprint, grow_support, update_spatial
+from cnmf_engine.stages.cnmfe import spatial
+from cnmf_engine.stages.cnmfe.spatial import clean_footprint, grow_support, update_spatial
 
 DIMS = (24, 28)
 

@@ -10,11 +10,11 @@ from scipy import ndimage, sparse
 from synthetic import blob, cosine, flat_footprints, make_scene
 from test_model import PATCHES, SCENE, fitted, whole
 
-from cnmf_engine.cnmf.model import CNMF
-from cnmf_engine.cnmf.starting import checked_footprints, given_first
-from cnmf_engine.errors import InputError, ParameterError
-from cnmf_engine.params import CNMFParams
-from workshop_utils.scoring import match
+from cnmf_engine.base.errors import InputError, ParameterError
+from cnmf_engine.caiman.cnmf import CNMF
+from cnmf_engine.caiman.params import CNMFParams
+from cnmf_engine.stages.cnmfe.starting import checked_footprints, given_first
+from workshop_utils.measures.scoring import match
 
 MODES = pytest.mark.parametrize("changes", [{}, PATCHES], ids=["plain", "patched"])
 

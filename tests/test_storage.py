@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from cnmf_engine.cnmf.model import CNMF
-from cnmf_engine.errors import InputError, MissingFileError
-from cnmf_engine.params import CNMFParams
-from cnmf_engine.storage import load_CNMF, save
+from cnmf_engine.base.errors import InputError, MissingFileError
+from cnmf_engine.caiman.cnmf import CNMF, load_CNMF
+from cnmf_engine.caiman.params import CNMFParams
+from cnmf_engine.caiman.storage import save
 
 GOLDEN = Path(__file__).parent / "golden" / "still_caiman.hdf5"
 DIMS, T = (12, 10), 60
@@ -226,7 +226,7 @@ def test_failed_save_leaves_the_older_file(tmp_path, monkeypatch):
     path = Path(save(model(2), tmp_path / "fit.hdf5"))
     cnm = model(5)
     monkeypatch.setattr(
-        "cnmf_engine.storage._write_estimates", lambda *_: (_ for _ in ()).throw(OSError("disk full"))
+        "cnmf_engine.caiman.storage._write_estimates", lambda *_: (_ for _ in ()).throw(OSError("disk full"))
     )
     with pytest.raises(OSError, match="disk full"):
         save(cnm, path)
@@ -237,7 +237,7 @@ def test_failed_save_leaves_the_older_file(tmp_path, monkeypatch):
 def test_verifying_finds_a_difference(tmp_path, monkeypatch):
     other = model(1)
     other.estimates.C = other.estimates.C + 1
-    monkeypatch.setattr("cnmf_engine.storage.load_CNMF", lambda _: other)
+    monkeypatch.setattr("cnmf_engine.caiman.storage.load", lambda _: other)
     with pytest.raises(InputError, match="estimates.C to be the same"):
         save(model(1), tmp_path / "fit.hdf5", verify=True)
     assert not list(tmp_path.iterdir())

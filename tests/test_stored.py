@@ -9,9 +9,9 @@ import pytest
 import tifffile
 
 import cnmf_engine as cm
-from cnmf_engine.errors import InputError
-from cnmf_engine.stored import StoredMovie
-from cnmf_engine.summary_images import correlation_pnr, local_correlations, max_correlation_image
+from cnmf_engine.base.errors import InputError
+from cnmf_engine.caiman.stored import StoredMovie
+from cnmf_engine.stages.summary_images import correlation_pnr, local_correlations, max_correlation_image
 
 LIMIT = "20KB"
 
@@ -174,7 +174,7 @@ def test_what_the_machine_cannot_hold_is_refused_with_a_way_out(pair, monkeypatc
     class Memory:
         total = available = 1000
 
-    monkeypatch.setattr("cnmf_engine.stored.psutil.virtual_memory", lambda: Memory)
+    monkeypatch.setattr("cnmf_engine.caiman.stored.psutil.virtual_memory", lambda: Memory)
     with pytest.raises(InputError, match="block by block"):
         np.asarray(stored)
     assert stored.max() > 0

@@ -6,11 +6,11 @@ import tifffile
 from scipy.ndimage import correlate
 from synthetic import make_scene
 
-from cnmf_engine import summary_images
-from cnmf_engine.errors import InputError
-from cnmf_engine.filters import mean_centred_kernel
-from cnmf_engine.noise import pixel_noise
-from cnmf_engine.summary_images import (
+from cnmf_engine.base.errors import InputError
+from cnmf_engine.stages import summary_images
+from cnmf_engine.stages.filters import mean_centred_kernel
+from cnmf_engine.stages.noise import pixel_noise
+from cnmf_engine.stages.summary_images import (
     correlation_pnr,
     local_correlations,
     local_correlations_fft,

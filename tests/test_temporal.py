@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from synthetic import blob, calcium, flat_footprints
 
-from cnmf_engine.cnmf.temporal import Traces, project, residual_traces, update_temporal
+from cnmf_engine.stages.cnmfe.temporal import Traces, project, residual_traces, update_temporal
 
 DIMS = (22, 26)
 

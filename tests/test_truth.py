@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workshop_utils import data
-from workshop_utils.truth import load_truth
+from workshop_utils.movies import data
+from workshop_utils.movies.truth import load_truth
 
 
 @pytest.fixture(scope="module")

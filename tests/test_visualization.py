@@ -14,11 +14,11 @@ from bokeh.embed import file_html
 from bokeh.models import ColumnDataSource, CustomJS, Div, HoverTool, Patch, Patches, Plot, Slider
 from bokeh.resources import CDN
 
-from cnmf_engine import visualization
-from cnmf_engine.errors import InputError, ParameterError
-from cnmf_engine.visualization.bokeh_browser import component_browser
-from cnmf_engine.visualization.contours import get_contours, image_limits, min_max_decimate
-from cnmf_engine.visualization.traces import raw_traces, residual_traces
+from cnmf_engine import view as visualization
+from cnmf_engine.base.errors import InputError, ParameterError
+from cnmf_engine.view.bokeh_browser import component_browser
+from cnmf_engine.view.contours import get_contours, image_limits, min_max_decimate
+from cnmf_engine.view.traces import raw_traces, residual_traces
 
 matplotlib.use("Agg")
 
@@ -48,7 +48,7 @@ def make_estimates(n: int, n_frames: int = 200, seed: int = 0) -> SimpleNamespac
 
 def test_nothing_heavy_is_imported_before_use():
     code = (
-        "import sys, cnmf_engine.visualization as v; assert 'plot_contours' in dir(v);"
+        "import sys, cnmf_engine.view as v; assert 'plot_contours' in dir(v);"
         "print([m for m in ('matplotlib', 'bokeh', 'holoviews') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -25,9 +25,9 @@ from bokeh.models import Div
 from bokeh.plotting import figure
 from matplotlib.figure import Figure
 
-from cnmf_engine import visualization
-from cnmf_engine.visualization import resources, showing
-from cnmf_engine.visualization.bokeh_views import image_source, on_screen
+from cnmf_engine import view as visualization
+from cnmf_engine.view import resources, showing
+from cnmf_engine.view.bokeh_views import image_source, on_screen
 
 matplotlib.use("Agg")
 
@@ -272,7 +272,7 @@ def test_with_caiman_its_own_viewers_are_called(tmp_path):
         "import sys; from workshop_utils.engine import cm\n"
         "from caiman.source_extraction.cnmf.estimates import Estimates\n"
         f"print([getattr(cm.utils.visualization, n)() for n in {viewers}], Estimates().plot_contours_nb())\n"
-        "print([m for m in sys.modules if m.startswith('cnmf_engine.visualization')])"
+        "print([m for m in sys.modules if m.startswith('cnmf_engine.view')])"
     )
     env = {**os.environ, "WORKSHOP_ENGINE": "caiman"}
     env["PYTHONPATH"] = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[1])])
@@ -280,4 +280,4 @@ def test_with_caiman_its_own_viewers_are_called(tmp_path):
     called, loaded = done.stdout.splitlines()[-2:]
     assert called == f"{[f'own {n}' for n in viewers]} own"
     # Where output goes is asked of the engine; its viewers stay unloaded.
-    assert loaded == "['cnmf_engine.visualization', 'cnmf_engine.visualization.front_end']"
+    assert loaded == "['cnmf_engine.view', 'cnmf_engine.view.front_end']"

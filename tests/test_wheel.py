@@ -8,39 +8,14 @@ import sys
 import zipfile
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--wheel-dir",
-        str(folder),
-        str(ROOT),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if "hatchling" in done.stderr and (
-        "No matching distribution" in done.stderr or "Could not find" in done.stderr
-    ):
-        pytest.skip("the build tool hatchling can't be fetched here")
-    assert done.returncode == 0, done.stderr
-    return next(folder.glob("*.whl"))
 
 
 def test_wheel_holds_what_a_run_needs(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     resources = "workshop_utils/_resources"
     assert {
-        "workshop_utils/templates/report.html.j2",
+        "workshop_utils/session/report.html.j2",
         "cnmf_engine/__init__.py",
         f"{resources}/notebooks/00_all_in_one.ipynb",
         f"{resources}/data/demo_ca1.tif",

@@ -21,9 +21,9 @@ from benchmarks.dynamics import (
 )
 from benchmarks.effects import COUNTS, LIGHT, At
 from benchmarks.outcome import outcome
-from cnmf_engine.errors import InputError
-from cnmf_engine.registration.warping import moved
-from workshop_utils.truth import Truth
+from cnmf_engine.base.errors import InputError
+from cnmf_engine.stages.registration.warping import moved
+from workshop_utils.movies.truth import Truth
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +205,7 @@ def test_a_perfect_amplitude_is_one_whatever_the_norm(scene):
 
 
 def test_dynamics_of_a_perfect_fit(scene):
-    from cnmf_engine.cnmf.deconvolution import constrained_foopsi
+    from cnmf_engine.stages.deconvolution.foopsi import constrained_foopsi
 
     decay = -1 / (10 * np.log(0.92))
     raw = scene.C + np.random.default_rng(0).normal(0, 4, scene.C.shape)

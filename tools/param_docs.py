@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cnmf_engine._param_table import ALIASES, GROUPS
-from cnmf_engine._param_values import clean
-from cnmf_engine.params import Row, rows
+from cnmf_engine.caiman.param_table import ALIASES, GROUPS
+from cnmf_engine.caiman.params import Row, clean, rows
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "parameters.md"
 
@@ -109,12 +108,14 @@ def render() -> str:
     parts = [_INTRODUCTION, f"Older names still work: {older}.\n"]
     for group in GROUPS:
         parts.append(f"## `{group}`: {_TITLES[group]}\n")
-        if all(entry.stage == "compatibility" for entry in rows(group)):
-            parts.append("Kept for CaImAn's files and code; this engine doesn't use them.\n")
-        parts.append("| key | default | kind | limits | slider | unit | stage | meaning |")
-        parts.append("|---|---|---|---|---|---|---|---|")
-        parts.extend(_line(entry) for entry in rows(group))
-        parts.append("")
+        used = [entry for entry in rows(group) if entry.stage != "compatibility"]
+        kept = [f"`{entry.key}` ({_value(entry)})" for entry in rows(group) if entry not in used]
+        if used:
+            parts.append("| key | default | kind | limits | slider | unit | stage | meaning |")
+            parts.append("|---|---|---|---|---|---|---|---|")
+            parts.extend([*map(_line, used), ""])
+        if kept:
+            parts.append(f"Kept for CaImAn's files and code, and not used: {', '.join(kept)}.\n")
     return "\n".join(parts)
 
 

@@ -15,8 +15,8 @@ import numpy as np
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from cnmf_engine.storage import load_CNMF
-from cnmf_engine.visualization import get_contours
+from cnmf_engine.caiman.cnmf import load_CNMF
+from cnmf_engine.view import get_contours
 
 __all__ = ["draw"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from cnmf_engine.errors import InputError, explain
+from cnmf_engine.base.errors import InputError, explain
 from workshop_utils import __version__
 
 try:
@@ -83,9 +83,9 @@ def run(
     Run again, it carries on where it stopped: what was done with the same movie, parameters, engine and
     notebook is skipped.
     """
-    from workshop_utils import runner
     from workshop_utils.engine import EngineError
-    from workshop_utils.options import parse_parameters, parse_steps
+    from workshop_utils.session import runner
+    from workshop_utils.session.options import parse_parameters, parse_steps
 
     try:
         report = runner.run(
@@ -109,9 +109,9 @@ def run(
 )
 def list_lessons(notebooks: Path | None) -> None:
     """Show the lessons with their parameters, and the movies known by name."""
-    from workshop_utils import data
     from workshop_utils.lessons import lessons
-    from workshop_utils.notebook_files import parameters_of, title_of
+    from workshop_utils.movies import data
+    from workshop_utils.session.notebooks import parameters_of, title_of
 
     try:
         for number, path in lessons(notebooks).items():
@@ -131,7 +131,7 @@ def list_lessons(notebooks: Path | None) -> None:
 @_results("Folder of a run.")
 def report(results: Path) -> None:
     """Write the report of a results folder again."""
-    from workshop_utils import report as page
+    from workshop_utils.session import report as page
 
     try:
         click.echo(page.build(results))
@@ -149,7 +149,7 @@ def doctor(context: click.Context, movie: str, results: Path) -> None:
 
     Changes nothing. Ends with exit code 1 if something has to be mended.
     """
-    from workshop_utils import doctor as examination
+    from workshop_utils.classroom import doctor as examination
 
     if not examination.show(movie, str(results)):
         context.exit(1)
@@ -185,9 +185,9 @@ def bundle(
     """
     if only_check and (movie != "demo" or wheel or drive_folder or package or pairs):
         raise click.UsageError("--check looks at the folder as it is: give no other options with it.")
-    from workshop_utils import bundle as folders
+    from workshop_utils.classroom import bundle as folders
     from workshop_utils.colab import DRIVE_FOLDER
-    from workshop_utils.options import parse_parameters
+    from workshop_utils.session.options import parse_parameters
 
     try:
         if only_check:

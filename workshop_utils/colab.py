@@ -8,9 +8,10 @@ import importlib.util
 import os
 from pathlib import Path
 
-from cnmf_engine.errors import InputError, MissingFileError, explain, nearest
-from workshop_utils.copying import copy_folder
+from cnmf_engine.base.errors import InputError, MissingFileError, explain, nearest
 from workshop_utils.files import first_missing, listing
+from workshop_utils.movies.copying import copy_folder
+from workshop_utils.places import in_colab, mount_point, mounted
 
 __all__ = [
     "DRIVE_FOLDER",
@@ -31,48 +32,6 @@ DRIVE_FOLDER = "MyDrive/behavior&calcium-imaging-workshop/data/calcium-imaging-d
 LOCAL_FOLDER = "workshop_data"
 #: Where results go on Drive: the attendee's own, as the workshop's folder is often shared and read-only.
 RESULTS_FOLDER = "MyDrive/workshop_results"
-
-
-def in_colab() -> bool:
-    """
-    Say whether this runs in Colab.
-
-    Returns
-    -------
-    bool
-        True on a Colab machine. Kaggle's machines are built on Colab's and have its package too; they say
-        who they are.
-    """
-    if "KAGGLE_KERNEL_RUN_TYPE" in os.environ:
-        return False
-    try:
-        return importlib.util.find_spec("google.colab") is not None
-    except (ModuleNotFoundError, ValueError):  # no package `google`, or a module without a spec
-        return False
-
-
-def mount_point() -> Path:
-    """
-    Say where Drive appears.
-
-    Returns
-    -------
-    pathlib.Path
-        ``/content/drive``, unless the environment variable ``WORKSHOP_DRIVE`` names another place.
-    """
-    return Path(os.environ.get("WORKSHOP_DRIVE") or "/content/drive")
-
-
-def mounted() -> bool:
-    """
-    Say whether Drive is mounted.
-
-    Returns
-    -------
-    bool
-        True if ``MyDrive`` is at the mount point.
-    """
-    return (mount_point() / "MyDrive").is_dir()
 
 
 def start(drive_folder: str = DRIVE_FOLDER, local_folder: str | os.PathLike = LOCAL_FOLDER) -> Path | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cnmf_engine import partial
+from cnmf_engine.base import files as partial
 
 __all__ = ["UNFINISHED", "existing", "first_missing", "human_bytes", "listing", "replacing", "write_text"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cnmf_engine.errors import MissingFileError, ParameterError, explain
+from cnmf_engine.base.errors import MissingFileError, ParameterError, explain
 
 __all__ = ["STEPS", "lesson", "lessons", "resource"]
 

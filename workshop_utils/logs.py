@@ -6,7 +6,7 @@ import logging
 import os
 from pathlib import Path
 
-from cnmf_engine.errors import ParameterError, explain, nearest
+from cnmf_engine.base.errors import ParameterError, explain, nearest
 from workshop_utils.files import human_bytes
 
 __all__ = ["FORMAT", "LOGGER", "start", "stop"]

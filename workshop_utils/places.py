@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import sys
+from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["Place", "in_kernel", "where"]
+__all__ = ["Place", "in_colab", "in_kernel", "mount_point", "mounted", "where", "wish"]
 
 _GONE = {
     "Colab": (
@@ -76,14 +78,12 @@ def in_kernel() -> bool:
 
 
 def _name() -> str:
-    from workshop_utils import colab
-
     # Kaggle first: its machines are made from Colab's image, with that one's package and variables
     # (Kaggle/kagglehub, pull request 230). KAGGLE_USERNAME and KAGGLE_KEY say nothing: people set these
     # anywhere, to download data.
     if os.environ.get("KAGGLE_KERNEL_RUN_TYPE"):
         return "Kaggle"
-    if colab.in_colab():
+    if in_colab():
         return "Colab"
     if any(os.environ.get(name) for name in _BINDER):
         return "Binder"
@@ -145,3 +145,51 @@ def _is_lab(line: list[str]) -> bool:
 
 def _is_server(line: list[str]) -> bool:
     return any(name.startswith("jupyter") for name in _programs(line))
+
+
+def in_colab() -> bool:
+    """
+    Say whether this runs in Colab.
+
+    Returns
+    -------
+    bool
+        True on a Colab machine. Kaggle's machines are built on Colab's and have its package too; they say
+        who they are.
+    """
+    if "KAGGLE_KERNEL_RUN_TYPE" in os.environ:
+        return False
+    try:
+        return importlib.util.find_spec("google.colab") is not None
+    except (ModuleNotFoundError, ValueError):  # no package `google`, or a module without a spec
+        return False
+
+
+def mount_point() -> Path:
+    """
+    Say where Drive appears.
+
+    Returns
+    -------
+    pathlib.Path
+        ``/content/drive``, unless the environment variable ``WORKSHOP_DRIVE`` names another place.
+    """
+    return Path(os.environ.get("WORKSHOP_DRIVE") or "/content/drive")
+
+
+def mounted() -> bool:
+    """
+    Say whether Drive is mounted.
+
+    Returns
+    -------
+    bool
+        True if ``MyDrive`` is at the mount point.
+    """
+    return (mount_point() / "MyDrive").is_dir()
+
+
+def wish(variable: str) -> bool | None:
+    """Read a switch of the environment, such as ``WORKSHOP_HEADLESS``: None where it isn't set."""
+    value = os.environ.get(variable, "").strip().lower()
+    return value not in {"0", "false", "no"} if value else None

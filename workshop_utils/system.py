@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from cnmf_engine.errors import InputError, explain
+from cnmf_engine.base.errors import InputError, explain
 from workshop_utils.files import existing, human_bytes
 
 __all__ = ["Fit", "Machine", "machine", "will_it_fit"]

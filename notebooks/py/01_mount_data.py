@@ -88,9 +88,11 @@ for name in ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"
 import numpy as np
 from IPython.display import display
 
-from workshop_utils import colab, doctor, exercises, logs, players, plots, session, system
+from workshop_utils import colab, exercises, figures, logs, session, system
+from workshop_utils.classroom import doctor
 from workshop_utils.engine import cm
 from workshop_utils.files import human_bytes
+from workshop_utils.widgets import players
 
 # %% [markdown]
 # **Logging.** CaImAn reports what it does to the logger called `caiman`. `WARNING` shows only what you
@@ -169,7 +171,7 @@ print(f"{human_bytes(movie_raw.nbytes)} as numbers, {human_bytes(s.movie.stat().
 # last ones. Nearly all of the light belongs to no cell that you could name.
 
 # %%
-plots.pipeline_figure(movie_raw, fr=fr, truth=s.truth)
+figures.pipeline_figure(movie_raw, fr=fr, truth=s.truth)
 
 # %% [markdown]
 # ## Watch it
@@ -200,7 +202,7 @@ players.play([movie_raw], fr=fr, titles=["raw movie"])
 
 # %%
 if s.truth:
-    display(plots.stages_figure(s.truth))
+    display(figures.stages_figure(s.truth))
 else:
     print("This movie was recorded, not simulated: nobody knows its parts.")
 
@@ -213,14 +215,14 @@ else:
 # frames), saw teeth (the room's light gets in).
 
 # %% tags=["report"]
-plots.movie_frames(movie_raw, fr)
+figures.movie_frames(movie_raw, fr)
 
 # %% [markdown]
 # The same light, divided by how fast it changes: what is always there, what drifts, and what flickers.
 # *Look for* cells: they are in the fast part only. So are vessels, and everything that moves.
 
 # %%
-plots.background_figure(movie_raw, fr)
+figures.background_figure(movie_raw, fr)
 
 # %% [markdown]
 # ## Too bright is worse than too dark
@@ -233,7 +235,7 @@ plots.background_figure(movie_raw, fr)
 # histogram, for which we made the same movie too bright. What to do: less light, or less gain, next time.
 
 # %%
-plots.exposure_figure(movie_raw)
+figures.exposure_figure(movie_raw)
 
 # %% [markdown]
 # ## Two pictures of the whole movie
@@ -250,7 +252,7 @@ plots.exposure_figure(movie_raw)
 max_projection = np.max(movie_raw, axis=0)
 correlation = cm.local_correlations(movie_raw, swap_dim=False)
 correlation[np.isnan(correlation)] = 0  # a constant pixel has no correlation
-plots.summary_pair(max_projection, correlation)
+figures.summary_pair(max_projection, correlation)
 
 # %% [markdown]
 # ## Will it fit?

@@ -67,10 +67,12 @@ from pathlib import Path
 
 import numpy as np
 
-from workshop_utils import exercises, players, plots, scoring, session
+from workshop_utils import exercises, figures, session
 from workshop_utils.engine import MotionCorrect, cm, params, plain_filter
 from workshop_utils.files import replacing
-from workshop_utils.motion_check import MotionTable
+from workshop_utils.measures import scoring
+from workshop_utils.measures.motion_check import MotionTable
+from workshop_utils.widgets import players
 
 # %%
 s = session.start(results, movie)
@@ -150,7 +152,7 @@ movie_raw = cm.load(fname, fr=fr)
 frame = np.asarray(movie_raw[len(movie_raw) // 2], dtype=np.float32)
 widths = (3, 6, 11, 60)  # the first guess, two wider ones and a huge one
 filtered = [cm.motion_correction.high_pass_filter_space(frame, gSig_filt=(g, g)) for g in widths]
-plots.filter_preview(frame, filtered, widths)
+figures.filter_preview(frame, filtered, widths)
 
 # %% [markdown]
 # ## Which width?
@@ -192,7 +194,7 @@ if s.truth is None:
     print("The true motion of this movie is not known, so there is no error: go by the other columns.")
 
 # %% tags=["report"]
-plots.shift_comparison(tried, fr, truth=known)
+figures.shift_comparison(tried, fr, truth=known)
 
 # %% [markdown]
 # **Read the table.** The good widths are those with the highest agreement and crispness, and neighbouring
@@ -238,7 +240,7 @@ for piecewise in (False, True) if motion_correct else ():
     shifts = np.stack([np.mean(part, axis=1) for part in parts], axis=1) if parts else np.array(mc.shifts_rig)
     label = "piecewise rigid" if piecewise else "rigid"
     table.add(label, cm.load(mc.mmap_file[0]), shifts, getattr(mc, "quality", None))
-plots.patch_shifts_plot(*parts, fr) if motion_correct else print("The movie is already corrected.")
+figures.patch_shifts_plot(*parts, fr) if motion_correct else print("The movie is already corrected.")
 
 # %% [markdown]
 # ## Correct the movie
@@ -269,13 +271,13 @@ if largest > 0.95 * max_shift:
 # or a curve that sticks to the limit (raise `max_shift`). Where the truth is known, it is drawn as well.
 
 # %% tags=["report"]
-plots.shifts_plot(shifts, fr, truth=s.truth.shifts if s.truth else None)
+figures.shifts_plot(shifts, fr, truth=s.truth.shifts if s.truth else None)
 
 # %% [markdown]
 # **The template**, high-pass filtered as the frames were. *Good:* sharp vessels or cells. *Bad:* fog.
 
 # %%
-plots.template_figure(template)
+figures.template_figure(template)
 
 # %% [markdown]
 # ## Memory map
@@ -323,7 +325,7 @@ print("parameters kept in", s.save_params(opts))
 # %% tags=["report"]
 correlations = [np.nan_to_num(cm.local_correlations(m, swap_dim=False)) for m in (movie_raw, images)]
 maxima = [np.max(m, axis=0) for m in (movie_raw, images)]
-plots.before_after(maxima[0], correlations[0], maxima[1], correlations[1])
+figures.before_after(maxima[0], correlations[0], maxima[1], correlations[1])
 
 # %% [markdown]
 # **What motion does if it is left in**, from close up, in the correlation image before and after. *Look for:*
@@ -331,7 +333,7 @@ plots.before_after(maxima[0], correlations[0], maxima[1], correlations[1])
 # at all. It is the edge of a vessel, jumping, and every program would take it for activity.
 
 # %%
-plots.motion_left_figure(*correlations)
+figures.motion_left_figure(*correlations)
 
 # %% [markdown]
 # The same in numbers:
@@ -341,7 +343,7 @@ table = MotionTable(s.truth.shifts if s.truth else None)
 before = table.add("before", movie_raw, np.zeros_like(shifts))
 after = table.add("after", images, shifts)
 measures = ("agreement with the mean image", "crispness of the mean image")
-plots.motion_quality(dict(zip(measures, zip(before, after))))
+figures.motion_quality(dict(zip(measures, zip(before, after))))
 
 # %%
 players.play([movie_raw, images], fr=fr, titles=["before", "after"])

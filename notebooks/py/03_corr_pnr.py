@@ -57,9 +57,11 @@ for name in ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"
 
 import numpy as np
 
-from workshop_utils import exercises, plots, scoring, session, sliders
+from workshop_utils import exercises, figures, session
 from workshop_utils.engine import cm
 from workshop_utils.files import replacing
+from workshop_utils.measures import scoring
+from workshop_utils.widgets import sliders
 
 # %%
 s = session.start(results, movie)
@@ -87,7 +89,7 @@ print(f"{T} frames of {dims[0]} x {dims[1]} pixels at {opts.data['fr']:g} frames
 # dots on grey. *Bad:* only grain is left (too narrow), or dots melt into clouds (too wide).
 
 # %%
-plots.kernel_figure(gSig, frame=np.asarray(images[T // 2]))
+figures.kernel_figure(gSig, frame=np.asarray(images[T // 2]))
 
 # %% [markdown]
 # ## The two images
@@ -119,7 +121,7 @@ print(f"{used} used; correlation up to {cn.max():.2f}, peak-to-noise ratio up to
 product = cn * pnr
 in_cell = np.unravel_index(np.argmax(product), dims)
 in_background = np.unravel_index(np.argmin(np.abs(product - np.median(product))), dims)
-plots.pixel_anatomy(images[::step], gSig, in_cell, in_background, opts.data["fr"] / step)
+figures.pixel_anatomy(images[::step], gSig, in_cell, in_background, opts.data["fr"] / step)
 
 # %% [markdown]
 # ## First guess
@@ -129,14 +131,14 @@ plots.pixel_anatomy(images[::step], gSig, in_cell, in_background, opts.data["fr"
 
 # %% tags=["report"]
 seeds = sliders.seed_pixels(cn, pnr, gSig, 0.8, 10)
-plots.corr_pnr_figure(cn, pnr, 0.8, 10, seeds, truth=s.truth, radius=2 * gSig)
+figures.corr_pnr_figure(cn, pnr, 0.8, 10, seeds, truth=s.truth, radius=2 * gSig)
 
 # %% [markdown]
 # **Where do the thresholds lie among all pixels?** *Good:* a threshold to the right of the big heap, which
 # is the background, and to the left of the tail, which is cells.
 
 # %%
-plots.histograms(cn, pnr, 0.8, 10)
+figures.histograms(cn, pnr, 0.8, 10)
 
 # %% [markdown]
 # ## Too low, too high
@@ -148,7 +150,7 @@ plots.histograms(cn, pnr, 0.8, 10)
 
 # %% tags=["report"]
 choices = {"too low": (0.3, 3), "first guess": (0.8, 10), "too high": (0.95, 25)}
-plots.thresholds_pair(cn, pnr, gSig, choices, truth=s.truth)
+figures.thresholds_pair(cn, pnr, gSig, choices, truth=s.truth)
 
 # %% [markdown]
 # ## Write the choice into the parameters
@@ -219,13 +221,13 @@ cm.utils.visualization.nb_inspect_correlation_pnr(cn, pnr)
 # %%
 cn_wide, pnr_wide = cm.summary_images.correlation_pnr(images[::step], gSig=6, swap_dim=False)
 seeds_wide = sliders.seed_pixels(cn_wide, pnr_wide, 6, 0.8, 10)
-plots.corr_pnr_figure(cn_wide, pnr_wide, 0.8, 10, seeds_wide, truth=s.truth, radius=2 * gSig)
+figures.corr_pnr_figure(cn_wide, pnr_wide, 0.8, 10, seeds_wide, truth=s.truth, radius=2 * gSig)
 
 # %%
 cn_narrow, pnr_narrow = cm.summary_images.correlation_pnr(images[::step], gSig=2, swap_dim=False)
 seeds_narrow = sliders.seed_pixels(cn_narrow, pnr_narrow, 2, 0.8, 10)
 print(f"seeds: {len(seeds)} with gSig {gSig}, {len(seeds_wide)} with 6, {len(seeds_narrow)} with 2")
-plots.corr_pnr_figure(cn_narrow, pnr_narrow, 0.8, 10, seeds_narrow, truth=s.truth, radius=2 * gSig)
+figures.corr_pnr_figure(cn_narrow, pnr_narrow, 0.8, 10, seeds_narrow, truth=s.truth, radius=2 * gSig)
 
 # %% [markdown]
 # ## Score the choices
@@ -256,7 +258,7 @@ for label, choice in {**choices, **others}.items():
 
 # %% tags=["report"]
 seeds = sliders.seed_pixels(*chosen)
-plots.corr_pnr_figure(cn, pnr, *chosen[3:], seeds, truth=s.truth, radius=2 * width)
+figures.corr_pnr_figure(cn, pnr, *chosen[3:], seeds, truth=s.truth, radius=2 * width)
 
 # %%
 with replacing(s.path("summary_images.npz")) as temporary:

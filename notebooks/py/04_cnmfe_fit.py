@@ -66,8 +66,11 @@ import time
 import numpy as np
 from IPython.display import display
 
-from workshop_utils import challenge, exercises, players, plots, scoring, session
+from workshop_utils import exercises, figures, session
 from workshop_utils.engine import cm, cnmf
+from workshop_utils.exercises import challenge
+from workshop_utils.measures import scoring
+from workshop_utils.widgets import players
 
 # %%
 s = session.start(results, movie)
@@ -115,7 +118,7 @@ edge = int(np.ceil(radius))
 inner = np.zeros(dims, bool)
 inner[edge:-edge, edge:-edge] = True
 center = np.unravel_index(np.argmax(np.where(inner, cn * pnr, 0)), dims)  # whose ring is whole
-plots.ring_figure(images, center, radius, fr=fr)
+figures.ring_figure(images, center, radius, fr=fr, ssub=opts.init["ssub_B"])
 
 # %% [markdown]
 # ## Parameters
@@ -240,7 +243,7 @@ for name in ("A", "C", "S", "YrA", "W", "b0"):
     print(f"{name:>4} {getattr(estimates, name).shape}")
 
 # %% tags=["report"]
-plots.traces(estimates.C, estimates.C + estimates.YrA, fr)
+figures.traces(estimates.C, estimates.C + estimates.YrA, fr)
 
 # %% [markdown]
 # **What deconvolution does**, on one trace. The dye lets go of calcium slowly, so a spike leaves a jump and a
@@ -253,7 +256,9 @@ plots.traces(estimates.C, estimates.C + estimates.YrA, fr)
 if len(estimates.C):
     clarity = np.ptp(estimates.C, axis=1) / (np.std(estimates.YrA, axis=1) + 1e-9)
     k = int(np.argmax(clarity * np.mean(estimates.S == 0, axis=1)))  # clear, and with few spikes
-    display(plots.deconvolution_figure((estimates.C + estimates.YrA)[k], estimates.C[k], estimates.S[k], fr))
+    display(
+        figures.deconvolution_figure((estimates.C + estimates.YrA)[k], estimates.C[k], estimates.S[k], fr)
+    )
 
 # %% [markdown]
 # ## Movie = cells + background + residual
@@ -267,7 +272,7 @@ peak = int(np.argmax(estimates.C.sum(axis=0)))
 pieces = players.fit_pieces(images, estimates)  # cells = A C; residual = movie - cells - background
 
 # %% tags=["report"]
-plots.decomposition(*[frames[peak] for frames in pieces.values()])
+figures.decomposition(*[frames[peak] for frames in pieces.values()])
 
 # %% [markdown]
 # And as movies, each frame worked out when it is shown. The contrast is each movie's own: read black and
@@ -283,7 +288,7 @@ players.play(list(pieces.values()), fr=fr, titles=list(pieces))
 # the next lesson sorts them.
 
 # %% tags=["report"]
-plots.contours(estimates.A, cn)
+figures.contours(estimates.A, cn)
 
 # %% [markdown]
 # **How patches were stitched.** A cell in the overlap of two patches is found in both. Where two components
@@ -292,7 +297,7 @@ plots.contours(estimates.A, cn)
 # overlap narrower than a cell, neither patch would see it whole.
 
 # %%
-plots.stitching_figure(estimates.A, cn, rf, stride)
+figures.stitching_figure(estimates.A, cn, rf, stride)
 
 # %% [markdown]
 # ## The score
@@ -314,7 +319,7 @@ else:
 
 # %% tags=["report"]
 if s.truth:
-    display(plots.score_map(cn, estimates.A, s.truth))
+    display(figures.score_map(cn, estimates.A, s.truth))
 
 # %% [markdown]
 # ## Patches too small
@@ -328,7 +333,7 @@ if s.truth:
 # %% tags=["report"]
 narrow = max(2 * cell // 3, int(0.8 * radius))  # a patch of 2 * narrow + 1 px
 small = challenge.refit(images, opts, dview=dview, rf=narrow, stride=cell // 3)
-plots.fits_pair({f"rf {rf}": estimates, f"rf {narrow}": small}, cn, truth=s.truth)
+figures.fits_pair({f"rf {rf}": estimates, f"rf {narrow}": small}, cn, truth=s.truth)
 
 # %% [markdown]
 # ## Save

@@ -60,9 +60,12 @@ for name in ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"
 import numpy as np
 from IPython.display import display
 
-from workshop_utils import browser, challenge, exercises, plots, scoring, session, sliders
+from workshop_utils import exercises, figures, session
 from workshop_utils.engine import cm, load_CNMF
+from workshop_utils.exercises import challenge
 from workshop_utils.files import human_bytes
+from workshop_utils.measures import scoring
+from workshop_utils.widgets import browser, sliders
 
 # %%
 s = session.start(results, movie)
@@ -139,7 +142,7 @@ reasons = getattr(estimates, "rejected_by", None)  # CaImAn has none
 if reasons is not None:
     no_cells = estimates.idx_components_implausible
     traces = estimates.C, estimates.YrA
-    display(plots.implausible_figure(images, estimates.A, *traces, fr, reasons, no_cells))
+    display(figures.implausible_figure(images, estimates.A, *traces, fr, reasons, no_cells))
 
 # %% [markdown]
 # ## Each component a point
@@ -154,7 +157,9 @@ if reasons is not None:
 real = None
 if s.truth:  # components without a true cell are crossed out
     real = np.isin(np.arange(len(estimates.C)), scoring.match(estimates.A, s.truth.A).pairs[:, 0])
-plots.snr_r_scatter(estimates.SNR_comp, estimates.r_values, min_SNR, rval_thr, estimates.idx_components, real)
+figures.snr_r_scatter(
+    estimates.SNR_comp, estimates.r_values, min_SNR, rval_thr, estimates.idx_components, real
+)
 
 # %% [markdown]
 # **What the two numbers measure**, in the component with the highest SNR ("good") and the one with the
@@ -165,7 +170,7 @@ plots.snr_r_scatter(estimates.SNR_comp, estimates.r_values, min_SNR, rval_thr, e
 if len(estimates.C):
     order = np.argsort(estimates.SNR_comp)
     about = {"good": order[-1], "bad": order[0], "snr": estimates.SNR_comp, "r": estimates.r_values}
-    display(plots.component_anatomy(images, estimates.A, estimates.C, estimates.YrA, fr, **about))
+    display(figures.component_anatomy(images, estimates.A, estimates.C, estimates.YrA, fr, **about))
 
 # %% [markdown]
 # ## Tune
@@ -184,7 +189,7 @@ sliders.evaluation_explorer(estimates, opts, estimates.Cn, session=s)
 # vessels, edges and ragged patches right. *Bad:* a clear cell on the right, or a vessel on the left.
 
 # %% tags=["report"]
-plots.contours(estimates.A, estimates.Cn, estimates.idx_components, estimates.idx_components_bad)
+figures.contours(estimates.A, estimates.Cn, estimates.idx_components, estimates.idx_components_bad)
 
 # %% [markdown]
 # CaImAn's own version, to zoom into:
@@ -227,7 +232,7 @@ else:
 
 # %% tags=["report"]
 kept = estimates.idx_components
-plots.traces(estimates.C[kept], (estimates.C + estimates.YrA)[kept], fr, spikes=estimates.S[kept], most=8)
+figures.traces(estimates.C[kept], (estimates.C + estimates.YrA)[kept], fr, spikes=estimates.S[kept], most=8)
 
 # %% [markdown]
 # ## Against the truth
@@ -254,10 +259,10 @@ else:
 quality = {key: float(opts.quality[key]) for key in ("min_SNR", "rval_thr")}
 estimates.filter_components(images, opts, new_dict={"min_SNR": 8.0, "rval_thr": 0.95}, dview=dview)
 strict, lost = estimates.idx_components, estimates.idx_components_bad
-display(plots.contours(estimates.A, estimates.Cn, strict, lost))
+display(figures.contours(estimates.A, estimates.Cn, strict, lost))
 if s.truth:
     scores["stricter"] = scoring.score(estimates.A[:, strict], estimates.C[strict], s.truth)
-    display(plots.score_bars(scores))
+    display(figures.score_bars(scores))
 
 # %%
 estimates.filter_components(images, opts, new_dict=quality, dview=dview)

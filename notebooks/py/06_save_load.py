@@ -63,9 +63,10 @@ from pathlib import Path
 
 import numpy as np
 
-from workshop_utils import exercises, export, logs, plots, session
+from workshop_utils import exercises, figures, logs, session
 from workshop_utils.engine import cm, load_CNMF
 from workshop_utils.files import human_bytes
+from workshop_utils.session import export
 
 # %%
 s = session.start(results, movie)
@@ -125,7 +126,7 @@ print(
 )
 
 # %% tags=["report"]
-plots.contours(loaded.estimates.A, loaded.estimates.Cn, loaded.estimates.idx_components)
+figures.contours(loaded.estimates.A, loaded.estimates.Cn, loaded.estimates.idx_components)
 
 # %% [markdown]
 # ## Export
@@ -221,11 +222,11 @@ exercises.event_table(my_file, len(keep), T / fr)
 # ## The whole way, once more
 #
 # The picture that lesson 1 began with, now made of what you have computed. It is a good first figure for a
-# talk: `figure = plots.pipeline_figure(...)`, then `figure.savefig("pipeline.png", dpi=300)`.
+# talk: `figure = figures.pipeline_figure(...)`, then `figure.savefig("pipeline.png", dpi=300)`.
 
 # %% tags=["report"]
 raw, kept = cm.load(str(s.movie), fr=fr), estimates.idx_components
-plots.pipeline_figure(raw, images, estimates.Cn, None, estimates.A, estimates.C, fr, kept)
+figures.pipeline_figure(raw, images, estimates.Cn, None, estimates.A, estimates.C, fr, kept)
 
 # %% [markdown]
 # ## Where to next

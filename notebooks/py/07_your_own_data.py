@@ -68,9 +68,10 @@ from pathlib import Path
 import numpy as np
 from IPython.display import display
 
-from workshop_utils import exercises, logs, recording, session, sliders
+from workshop_utils import exercises, figures, logs, measures, session
 from workshop_utils.engine import MotionCorrect, cm, params, plain_filter
-from workshop_utils.motion_check import MotionTable
+from workshop_utils.measures.motion_check import MotionTable
+from workshop_utils.widgets import sliders
 
 # %%
 s = session.start(results, movie)
@@ -115,9 +116,9 @@ print(f"{s.movie.name}: the first {T} frames of {rows} x {columns} pixels, {T / 
 # of it can be mended now (crop a border, cut out black frames), some only at the next recording.
 
 # %% tags=["report"]
-health = recording.health(raw, fr)
+health = measures.health(raw, fr)
 print(health)
-recording.health_figure(raw, health)
+figures.health_figure(raw, health)
 
 # %% [markdown]
 # ## How does it move?
@@ -149,7 +150,7 @@ checks = {}
 for width in (2, 4, 8):
     mc = run(trial, width, **plain_filter())
     checks[width] = table.add(f"gSig_filt {width}", cm.load(mc.mmap_file[0]), np.array(mc.shifts_rig))
-gSig_filt = recording.choose_width(checks, before)
+gSig_filt = measures.choose_width(checks, before)
 print(f"gSig_filt {gSig_filt} px")
 
 # %% [markdown]
@@ -166,15 +167,15 @@ print(f"gSig_filt {gSig_filt} px")
 # %% tags=["report"]
 mc = run(raw, gSig_filt)
 shifts, images = np.array(mc.shifts_rig), np.array(cm.load(mc.mmap_file[0]))
-quadrants = [np.array(run(part, gSig_filt).shifts_rig) for part in recording.quadrants(raw)]
-motion = recording.motion(shifts, fr, quadrants, limit)
+quadrants = [np.array(run(part, gSig_filt).shifts_rig) for part in measures.quadrants(raw)]
+motion = measures.motion(shifts, fr, quadrants, limit)
 if not motion.measured:
     images = raw  # shifts that follow noise would only blur
 elif motion.seen < 0.95:  # some frames got lost, and a tighter limit keeps them
     mc = run(raw, gSig_filt, max_shifts=(motion.max_shift, motion.max_shift))
     images = np.array(cm.load(mc.mmap_file[0]))
 print(motion)
-recording.motion_figure(motion, fr, quadrants)
+figures.motion_figure(motion, fr, quadrants)
 
 # %% [markdown]
 # ## How large is a cell?
@@ -200,11 +201,11 @@ recording.motion_figure(motion, fr, quadrants)
 # %% tags=["report"]
 step = max(1, T // 1000)
 first, _ = cm.summary_images.correlation_pnr(images[::step], gSig=3, swap_dim=False)
-size = recording.size(images, np.nan_to_num(first))
+size = measures.size(images, np.nan_to_num(first))
 print(size, sliders.suggest_thresholds(size.cells).rule, sep="\n")
 cn, pnr = cm.summary_images.correlation_pnr(images[::step], gSig=size.gSig, swap_dim=False)
 cn, pnr = np.nan_to_num(cn), np.nan_to_num(pnr, posinf=0.0)
-recording.size_figure(cn, size.gSig)
+figures.size_figure(cn, size.gSig)
 
 # %% [markdown]
 # ## Is the frame rate right?
@@ -215,7 +216,7 @@ recording.size_figure(cn, size.gSig)
 # notes. The rate in the head of an AVI is often just the rate of the player.
 
 # %%
-found = recording.find_rate(s.movie)
+found = measures.find_rate(s.movie)
 print("\n".join(found) or f"Nothing in or beside {s.movie.name} tells a rate; believed: {fr:g} Hz")
 
 # %% [markdown]
@@ -231,9 +232,9 @@ print("\n".join(found) or f"Nothing in or beside {s.movie.name} tells a rate; be
 thresholds = sliders.suggest_thresholds(size.cells)
 seeds = sliders.seed_pixels(cn, pnr, size.gSig, thresholds.min_corr, thresholds.min_pnr)
 seeds = seeds if len(size.cells.places) else size.cells.places  # no cells, no transients to measure
-decay = recording.decay(images, seeds, size.gSig, fr, decay_time)
+decay = measures.decay(images, seeds, size.gSig, fr, decay_time)
 print(decay)
-recording.decay_figure(decay)
+figures.decay_figure(decay)
 
 # %% [markdown]
 # ## How much noise?
@@ -246,9 +247,9 @@ recording.decay_figure(decay)
 # faster (movement, a flickering lamp), or a flat line (the camera's own noise, or a compressed video).
 
 # %% tags=["report"]
-noise = recording.noise(images, seeds, size.gSig)
+noise = measures.noise(images, seeds, size.gSig)
 print(noise)
-recording.noise_figure(noise)
+figures.noise_figure(noise)
 
 # %% [markdown]
 # ## Parameters that follow
@@ -258,7 +259,7 @@ recording.noise_figure(noise)
 # measurement, the reason says so.
 
 # %%
-suggestion = recording.suggest(size, (rows, columns), fr, decay_time, motion, gSig_filt, noise, decay)
+suggestion = measures.suggest(size, (rows, columns), fr, decay_time, motion, gSig_filt, noise, decay)
 suggestion
 
 # %% [markdown]
@@ -269,7 +270,7 @@ suggestion
 # (`piece.tif` and the memory map are there because CaImAn fits from a file.)
 
 # %%
-piece = recording.excerpt(images, s.truth, most_frames=600, most_px=128)
+piece = measures.excerpt(images, s.truth, most_frames=600, most_px=128)
 cm.movie(piece.images, fr=fr).save(str(work / "piece.tif"))
 mapped = cm.save_memmap([str(work / "piece.tif")], base_name="piece", order="C")
 Yr, dims, frames = cm.load_memmap(mapped)
@@ -302,11 +303,11 @@ fit = suggestion.fitting()
 other = size.gSig - 1 if size.gSig > 2 else 3
 lower = {**fit, "min_corr": round(0.8 * fit["min_corr"], 2), "min_pnr": round(0.6 * fit["min_pnr"], 1)}
 sets = {"suggested": fit, f"gSig {other}": {**fit, "gSig": other}, "lower thresholds": lower}
-comparison = recording.compare(images_piece, sets, opts)
+comparison = measures.compare(images_piece, sets, opts)
 
 # %% tags=["report"]
 cn_piece = cn[piece.rows, piece.columns]
-comparison.figure(cn_piece)
+figures.fits_pair(comparison.fits, cn_piece)
 
 # %% [markdown]
 # ## Were you right?
@@ -320,7 +321,7 @@ if piece.truth is None:
 else:
     judged = comparison.judged(piece.truth)
     print(judged)
-    display(judged.figure(cn_piece, piece.truth))
+    display(figures.fits_pair(judged.fits, cn_piece, piece.truth))
 
 # %% [markdown]
 # ## Write it down
@@ -382,19 +383,19 @@ exercises.cell_diameter(my_diameter, size.gSig)
 # %%
 my_set = None  # your answer, such as {**fit, "min_pnr": 5.0}
 tried = {"suggested": fit, "mine": my_set} if my_set else None
-compared = recording.compare(images_piece, tried, opts, truth=piece.truth) if tried else comparison
+compared = measures.compare(images_piece, tried, opts, truth=piece.truth) if tried else comparison
 exercises.own_set("mine" if my_set else None, compared)
 
 # %% tags=["solution"]
 # A wider ring averages over more pixels, and cells that lie on it weigh less. The change is small.
 my_set = {**fit, "ring_size_factor": 1.6}
 tried = {"suggested": fit, "mine": my_set} if my_set else None
-compared = recording.compare(images_piece, tried, opts, truth=piece.truth) if tried else comparison
+compared = measures.compare(images_piece, tried, opts, truth=piece.truth) if tried else comparison
 exercises.own_set("mine" if my_set else None, compared)
 
 # %% [markdown] tags=["instructor"]
 # > **Instructor.** Let people run this on their own recording before the workshop's last hour, and collect
-# > the table of `recording.health` from each: the "look" lines are the best start for a discussion. Two
+# > the table of `measures.health` from each: the "look" lines are the best start for a discussion. Two
 # > people with the same microscope should get the same `gSig` to within a pixel; where they don't, one of
 # > them has binned the movie.
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from synthetic import blob, flat_footprints
 
-from workshop_utils.browser import component_browser
+from workshop_utils.widgets.browser import component_browser
 
 DIMS = (60, 60)
 CENTRES = [(12, 12), (12, 45), (45, 12), (45, 45), (30, 30)]

@@ -25,8 +25,8 @@ ONLINE = """
 import os
 os.environ["BOKEH_RESOURCES"] = "cdn"
 from bokeh.plotting import figure
-from cnmf_engine.visualization.showing import show_or_return
-from workshop_utils.live import LivePlot
+from cnmf_engine.view.showing import show_or_return
+from workshop_utils.widgets.live import LivePlot
 def plot():
     dots = figure(width=300, height=200)
     dots.scatter([0, 1, 2], [0, 3, 1], fill_color=["red", "green", "blue"], size=20)

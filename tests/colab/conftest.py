@@ -10,9 +10,7 @@ import pytest
 from needed import missing
 
 from benchmarks.colab_machine import Machine, python_of, wheelhouse
-from cnmf_engine.errors import MissingFileError
-from workshop_utils import bundle
-from workshop_utils.bundle.wheels import find_wheel
+from workshop_utils.classroom import bundle
 from workshop_utils.colab import DRIVE_FOLDER
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,17 +28,6 @@ def replica():
     if not python_of(REPLICA).exists():
         missing(f"no environment with Colab's versions (`{COMMAND}` makes it)")
     return REPLICA
-
-
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory):
-    """Build the wheel of this checkout."""
-    try:
-        return find_wheel(None, tmp_path_factory.mktemp("wheel"))
-    except MissingFileError as error:
-        if "No matching distribution" not in str(error) and "Could not find" not in str(error):
-            raise
-        missing("the build tool hatchling can't be fetched here")
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from cnmf_engine.errors import InputError, MissingFileError
-from workshop_utils.runner import RunError
+from cnmf_engine.base.errors import InputError, MissingFileError
+from workshop_utils.session.runner import RunError
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from workshop_utils import runner
 from workshop_utils.lessons import lessons
-from workshop_utils.notebook_files import parameters_of
+from workshop_utils.session import runner
+from workshop_utils.session.notebooks import parameters_of
 
 __all__ = ["Executed", "by_movie", "execute", "for_a_page", "found_in"]
 

@@ -14,13 +14,13 @@ from typing import Any
 import nbformat
 
 from tools.gallery.neutral import Neutral
-from workshop_utils.notebook_files import text_of
+from workshop_utils.session.notebooks import text_of
 
 __all__ = ["LessonOutputs", "UndescribedError"]
 
 #: From a page in `notebooks/` to the files that all pages share.
 _STATIC = "../_static"
-#: In the page that `cnmf_engine.visualization.resources.page_html` writes: where it takes BokehJS from.
+#: In the page that `cnmf_engine.view.resources.page_html` writes: where it takes BokehJS from.
 _LIBRARIES = re.compile(r'"libraries": (\[.*?\])', re.DOTALL)
 _LABEL = re.compile(r'aria-label="([^"]*)"')
 #: What tqdm writes, once for each step: a label, and how far it is.

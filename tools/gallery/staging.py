@@ -112,7 +112,7 @@ def lay_out(folder: Path, pages: list[LessonPage], root: Path = ROOT) -> None:
     root : pathlib.Path
         The repository.
     """
-    from cnmf_engine.visualization.resources import installed_script
+    from cnmf_engine.view.resources import installed_script
 
     static = folder / "_static"
     for page in pages:

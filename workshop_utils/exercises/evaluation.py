@@ -19,7 +19,7 @@ from workshop_utils.exercises.reading import (
 from workshop_utils.exercises.verdict import Unusable, Verdict, answering, no_answer, not_yet, right
 
 if TYPE_CHECKING:
-    from workshop_utils.challenge import Attempt, Board
+    from workshop_utils.exercises.challenge import Attempt, Board
 
 __all__ = ["beat", "count_above"]
 

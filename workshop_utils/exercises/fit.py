@@ -11,8 +11,8 @@ from workshop_utils.exercises.reading import is_empty, whole_number
 from workshop_utils.exercises.verdict import Verdict, answering, no_answer, not_yet, right
 
 if TYPE_CHECKING:
-    from workshop_utils.scoring import Score
-    from workshop_utils.truth import Truth
+    from workshop_utils.measures.scoring import Score
+    from workshop_utils.movies.truth import Truth
 
 __all__ = ["LEAST", "LEAST_R", "one_change", "patch_half_width"]
 
@@ -138,7 +138,7 @@ def one_change(answer: Any, before: Any, after: Any, truth: Truth | None = None)
 
 
 def _helped(before: Any, after: Any, truth: Truth) -> str:
-    from workshop_utils.scoring import score
+    from workshop_utils.measures.scoring import score
 
     old, new = (score(estimates.A, estimates.C, truth) for estimates in (before, after))
     f1 = np.nan_to_num(new.f1) - np.nan_to_num(old.f1)
@@ -183,7 +183,7 @@ def _compare(before: Any, after: Any) -> tuple[int, int, int]:
     """Count components that both fits have, those of the first and those of the second."""
     from scipy.optimize import linear_sum_assignment
 
-    from workshop_utils.scoring import unit_columns
+    from workshop_utils.measures.scoring import unit_columns
 
     had, has = (0 if fit.A is None else fit.A.shape[1] for fit in (before, after))
     if 0 in (had, has):

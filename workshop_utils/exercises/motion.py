@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cnmf_engine.errors import InputError, explain
+from cnmf_engine.base.errors import InputError, explain
 from workshop_utils.exercises.reading import close, is_empty, one_number, whole_number
 from workshop_utils.exercises.verdict import Verdict, answering, no_answer, not_yet, right
 
@@ -226,7 +226,7 @@ def _numbers(before: Any, after: Any) -> str:
 
 
 def _error(shifts: np.ndarray, truth_shifts: Any) -> float:
-    from workshop_utils.scoring import shift_error
+    from workshop_utils.measures.scoring import shift_error
 
     return shift_error(shifts, truth_shifts)
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnmf_engine.errors import InputError, explain
+from cnmf_engine.base.errors import InputError, explain
 from workshop_utils.exercises.reading import close, is_empty, one_number, position, recognised
 from workshop_utils.exercises.verdict import Unusable, Verdict, answering, no_answer, not_yet, right
 
 if TYPE_CHECKING:
-    from workshop_utils.truth import Truth
+    from workshop_utils.movies.truth import Truth
 
 __all__ = ["binned_rate", "point_out"]
 

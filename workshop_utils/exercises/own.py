@@ -66,7 +66,7 @@ def own_set(answer: Any, results: Mapping[str, Any]) -> Verdict:
     answer : str or None
         Label of one's own set in `results`.
     results : Mapping of str to SetResult
-        From `workshop_utils.recording.compare`, one's own set among them.
+        From `workshop_utils.measures.compare`, one's own set among them.
 
     Returns
     -------

@@ -18,7 +18,7 @@ from workshop_utils.exercises.reading import (
 from workshop_utils.exercises.verdict import Unusable, Verdict, answering, no_answer, not_yet, right
 
 if TYPE_CHECKING:
-    from workshop_utils.truth import Truth
+    from workshop_utils.movies.truth import Truth
 
 __all__ = ["count_passing", "thresholds"]
 
@@ -139,7 +139,7 @@ def thresholds(
 
 
 def _by_truth(named: str, mine: np.ndarray, first: np.ndarray, truth: Truth, radius: float) -> Verdict:
-    from workshop_utils.scoring import score_seeds
+    from workshop_utils.measures.scoring import score_seeds
 
     got, had = score_seeds(mine, truth, radius), score_seeds(first, truth, radius)
     hits, false = len(got.hits) - len(had.hits), len(got.false) - len(had.false)

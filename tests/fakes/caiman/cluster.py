@@ -1,6 +1,6 @@
 import numpy as np
 
-import cnmf_engine.cluster as _embedded
+import cnmf_engine.caiman.cluster as _embedded
 from caiman._strict import takes
 
 _running = []

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-import cnmf_engine.memmap as _embedded
+import cnmf_engine.caiman.mmapping as _embedded
 from caiman._strict import deviates, takes
 
 

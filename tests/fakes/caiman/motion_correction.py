@@ -1,6 +1,6 @@
 from pathlib import Path
 
-import cnmf_engine.motion as _embedded
+import cnmf_engine.caiman.motion_correction as _embedded
 from caiman._strict import Strict, takes
 from caiman.mmapping import check_words
 

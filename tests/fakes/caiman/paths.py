@@ -1,1 +1,1 @@
-from cnmf_engine.paths import caiman_datadir, fn_relocated, get_tempdir  # noqa: F401
+from cnmf_engine.base.paths import caiman_datadir, fn_relocated, get_tempdir  # noqa: F401

@@ -1,6 +1,6 @@
 import numpy as np
 
-import cnmf_engine.summary_images as _embedded
+import cnmf_engine.stages.summary_images as _embedded
 from caiman._strict import takes
 
 

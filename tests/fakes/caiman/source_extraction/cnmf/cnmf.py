@@ -2,12 +2,11 @@ from pathlib import Path
 
 import numpy as np
 
-import cnmf_engine.cnmf.model as _model
-import cnmf_engine.storage as _storage
+import cnmf_engine.caiman.cnmf as _model
 from caiman._strict import Strict, deviates, takes
 from caiman.source_extraction.cnmf.estimates import Estimates
 from caiman.source_extraction.cnmf.params import CNMFParams
-from cnmf_engine.paths import get_tempdir
+from cnmf_engine.base.paths import get_tempdir
 
 
 def _in_tempdir(filename):
@@ -45,7 +44,7 @@ class CNMF(Strict, _model.CNMF):
 
 
 def _load(filename, n_processes=1, dview=None):
-    cnm = _storage.load_CNMF(_in_tempdir(filename), n_processes, dview)
+    cnm = _model.load_CNMF(_in_tempdir(filename), n_processes, dview)
     cnm.__class__, cnm.params.__class__, cnm.estimates.__class__ = CNMF, CNMFParams, Estimates
     for values in cnm.params.to_dict().values():
         for key, value in values.items():

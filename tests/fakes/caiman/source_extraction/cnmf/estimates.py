@@ -1,6 +1,6 @@
 import numpy as np
 
-import cnmf_engine.estimates as _embedded
+import cnmf_engine.caiman.estimates as _embedded
 from caiman._strict import Strict
 from caiman.utils.visualization import need_bokeh
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 
-import cnmf_engine.params as _embedded
+import cnmf_engine.caiman.params as _embedded
 from caiman._strict import Strict
 
 GROUPS = "data patch preprocess init spatial temporal merging quality motion online ring_CNN".split()

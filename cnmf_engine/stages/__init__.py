@@ -1,0 +1,1 @@
+"""The pipeline, one stage a module or package: arrays in, named results out, no state."""

@@ -1,0 +1,1 @@
+"""CNMF-E: seeds, footprints, traces and the ring model of the background, in patches."""

@@ -1,0 +1,1 @@
+"""Constrained deconvolution of traces: spikes and calcium from fluorescence."""

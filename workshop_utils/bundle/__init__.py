@@ -1,8 +1,0 @@
-"""Everything an instructor puts on Drive, in one folder: make it, and open it as an attendee would."""
-
-from __future__ import annotations
-
-from workshop_utils.bundle.checking import check
-from workshop_utils.bundle.making import build
-
-__all__ = ["build", "check"]
