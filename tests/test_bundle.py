@@ -23,7 +23,7 @@ from workshop_utils.classroom.bundle import manifest, names, rehearsal, wheels
 from workshop_utils.colab import DRIVE_FOLDER
 from workshop_utils.lessons import resource
 from workshop_utils.movies import data
-from workshop_utils.movies.copy_one import sha256
+from workshop_utils.movies.copying import sha256
 from workshop_utils.session.notebooks import cells, parameters_of
 
 FOLDER = "calcium-imaging-data"

@@ -18,7 +18,7 @@ import pytest
 
 from cnmf_engine.base.errors import InputError, MissingFileError
 from cnmf_engine.base.files import owner
-from workshop_utils.movies import copy_one, copy_parts, copying
+from workshop_utils.movies import copying
 from workshop_utils.movies.copying import copy_file, copy_folder
 
 MB = 2**20
@@ -66,7 +66,7 @@ def failing(monkeypatch, after, error=None):
         return io.BufferedReader(Broken(path, "rb")) if mode == "rb" else open(path, mode, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(copy_one, "_CHUNK", MB)
+        patch.setattr(copying, "_CHUNK", MB)
         patch.setattr(Path, "open", opened)
         yield
 
@@ -259,7 +259,7 @@ def test_torn_tail_is_copied_again(stopped, monkeypatch):
     with part.open("r+b") as stream:  # as after a power cut: the right size, but zeros at the end
         stream.seek(4 * MB - 100)
         stream.write(bytes(MB + 100))
-    monkeypatch.setattr(copy_parts, "SYNC", 2 * MB)
+    monkeypatch.setattr(copying, "_SYNC", 2 * MB)
     report = copy_folder(source, target, progress=False)
     assert report.resumed_bytes == 2 * MB and digests(target) == digests(source)
 
@@ -296,7 +296,7 @@ def test_checksum_copies_a_wrong_part_again(stopped):
 
 
 def test_checksum_that_stays_wrong_is_an_error(source, tmp_path, monkeypatch):
-    monkeypatch.setattr(copy_one, "sha256", lambda path: "0" * 64)
+    monkeypatch.setattr(copying, "sha256", lambda path: "0" * 64)
     with pytest.raises(
         InputError, match=r"(?s)identical copy of .*movie.tif.*another SHA-256.*from the start"
     ):
@@ -305,7 +305,7 @@ def test_checksum_that_stays_wrong_is_an_error(source, tmp_path, monkeypatch):
 
 
 def test_source_that_changes_meanwhile(source, tmp_path, monkeypatch):
-    pour = copy_one._pour
+    pour = copying._pour
 
     def slow(file, *args):
         done = pour(file, *args)
@@ -313,7 +313,7 @@ def test_source_that_changes_meanwhile(source, tmp_path, monkeypatch):
             stream.write(b"more")
         return done
 
-    monkeypatch.setattr(copy_one, "_pour", slow)
+    monkeypatch.setattr(copying, "_pour", slow)
     with pytest.raises(
         InputError, match=r"(?s)movie.tif to stay as it is.*that it changed.*upload is finished"
     ):
@@ -341,7 +341,7 @@ def test_source_that_is_cut_short_or_vanishes(source, tmp_path, monkeypatch):
 
 
 def test_full_disk_keeps_what_is_copied(source, tmp_path, monkeypatch):
-    sync = copy_one._sync
+    sync = copying._sync
 
     def full(stream):
         sync(stream)
@@ -349,7 +349,7 @@ def test_full_disk_keeps_what_is_copied(source, tmp_path, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(copy_one, "_sync", full)
+        patch.setattr(copying, "_sync", full)
         with pytest.raises(
             InputError, match=r"(?s)room for all of .*disk full.*nothing that was copied is lost"
         ):
@@ -416,7 +416,7 @@ def test_rights(source, tmp_path):
     ("src", "dst", "message"),
     [
         ("mäuse & Hirm", "copy", r"use '.*mäuse & Hirn'"),
-        ("mause & Hirn/sub/more", "copy", r"(?s)no 'mause & Hirn' in .*only 'mäuse & Hirn/'.*use '"),
+        ("mause & Hirn/sub/more", "copy", r"(?s)no 'mause & Hirn' in .*there is 'mäuse & Hirn/'.*use '"),
         ("mäuse & Hirn/movie.tif", "copy", "Found a file"),
         ("mäuse & Hirn", "mäuse & Hirn/copy", "inside it"),
         ("mäuse & Hirn", "mäuse & Hirn/movie.tif", "Found a file"),
@@ -466,7 +466,7 @@ def test_threads_dont_spoil_each_others_copy(source, tmp_path):
 
 def test_loser_of_a_part_copies_again(stopped, monkeypatch):
     source, target, _ = stopped
-    pour, stolen = copy_one._pour, []
+    pour, stolen = copying._pour, []
 
     def steal(*args):
         done = pour(*args)
@@ -475,7 +475,7 @@ def test_loser_of_a_part_copies_again(stopped, monkeypatch):
             stolen[0].rename(target / "stolen")
         return done
 
-    monkeypatch.setattr(copy_one, "_pour", steal)
+    monkeypatch.setattr(copying, "_pour", steal)
     copy_folder(source, target, progress=False)
     (target / "stolen").unlink()
     assert digests(target) == digests(source)
@@ -494,26 +494,25 @@ def test_long_names_fit(tmp_path):
 
 CHILD = """
 import sys, time
-from workshop_utils.movies import copy_one
-from workshop_utils.movies import copy_parts
 from workshop_utils.movies import copying
 
-copy_one._CHUNK = copy_parts._TAIL = copy_parts._COMPARED = 64 * 1024
+copying._CHUNK = copying._TAIL = 64 * 1024
 source, target, pause = sys.argv[1], sys.argv[2], float(sys.argv[3])
-pour, resume = copy_one._pour, copy_parts.resume_point
+pour, resume = copying._pour, copying._resume_point
 
-def slow(file, source, stream, step, tell):
-    def stepped(count):
-        step(count)
+class Slow:
+    def update(self, count):
         time.sleep(pause)
-    return pour(file, source, stream, stepped, tell)
+
+def slow(file, source, stream, bar, digest):
+    return pour(file, source, stream, Slow(), digest)
 
 def told(*args):
     start = resume(*args)
     print("from", start, flush=True)
     return start
 
-copy_one._pour, copy_parts.resume_point = slow, told
+copying._pour, copying._resume_point = slow, told
 print("ready", flush=True)
 print(copying.copy_folder(source, target, progress=False).resumed_bytes, flush=True)
 """
@@ -578,8 +577,6 @@ def test_processes_dont_spoil_each_others_copy(tmp_path):
 EDGES = """
 import os, signal, sys
 from pathlib import Path
-from workshop_utils.movies import copy_one
-from workshop_utils.movies import copy_parts
 from workshop_utils.movies import copying
 
 where, when, source, target = sys.argv[1:]
@@ -602,7 +599,7 @@ copying.copy_folder(source, target, progress=False)
 def test_killed_between_two_steps(stopped, where, when):
     source, target, _ = stopped
     age(leftovers(target)[0])
-    stale = target / f".movie.tif.{copy_parts.of_file('movie.tif')}.5-1.{owner()}.part"
+    stale = target / f".movie.tif.{copying.key_of('movie.tif')}.5-1.{owner()}.part"
     stale.write_bytes(b"stale")
     age(stale)
     done = subprocess.run(

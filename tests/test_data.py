@@ -16,7 +16,7 @@ import tifffile
 from cnmf_engine.base.errors import InputError, MissingFileError
 from workshop_utils import lessons
 from workshop_utils.files import human_bytes
-from workshop_utils.movies import copy_one, data, known
+from workshop_utils.movies import copying, data, known
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def test_movie_whose_copy_was_cut_off(movie, tmp_path, monkeypatch):
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(copy_one, "_pour", some)
+        patch.setattr(copying, "_pour", some)
         with pytest.raises(InputError):
             data.copy_folder(movie.parent, tmp_path / "copy", progress=False)
     size = human_bytes(movie.stat().st_size)
@@ -241,7 +241,9 @@ def test_no_right_to_read(movie, monkeypatch, what):
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, "open" if what == "file" else "iterdir", refuse)
-    with pytest.raises(InputError, match=r"isn't allowed \(Permission denied\)(.|\n)*ask its owner"):
+    with pytest.raises(
+        InputError, match=r"isn't allowed \(Permission denied, error 13\)(.|\n)*ask its owner"
+    ):
         data.get(movie if what == "file" else movie.parent)
 
 

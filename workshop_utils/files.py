@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cnmf_engine.base import files as partial
+from cnmf_engine.base.errors import nearest
 
-__all__ = ["UNFINISHED", "existing", "first_missing", "human_bytes", "listing", "replacing", "write_text"]
+__all__ = [
+    "UNFINISHED",
+    "existing",
+    "first_missing",
+    "human_bytes",
+    "listing",
+    "replacing",
+    "where_it_ends",
+    "write_text",
+]
 
 #: What browsers and other programs append to the name of a file that isn't complete.
 UNFINISHED = (".part", ".partial", ".crdownload", ".download")
@@ -140,3 +151,16 @@ def listing(folder: str | os.PathLike, most: int = 8) -> str:
     names = sorted(item.name + ("/" if item.is_dir() else "") for item in items)
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return (", ".join(f"'{name}'" for name in names[:most]) or "nothing") + more
+
+
+def where_it_ends(path: Path) -> tuple[Path, str, Path | None]:
+    """Find the first part of a path that isn't there; word what is there, and give what it may mean."""
+    gone = first_missing(path) or path
+    above = gone if gone.is_file() else gone.parent
+    if above.is_file():
+        return above, f"{above}, which is a file and no folder", None
+    names = []
+    with contextlib.suppress(OSError):
+        names = [item.name for item in above.iterdir() if not item.name.startswith(".")]
+    hint = nearest(gone.name, names)
+    return gone, f"no {gone.name!r} in {above}; there is {listing(above)}", above / hint if hint else None

@@ -18,7 +18,7 @@ from workshop_utils.classroom.bundle.rehearsal import rehearse
 from workshop_utils.classroom.doctor.checks import Check, Fault
 from workshop_utils.colab import DRIVE_FOLDER, LOCAL_FOLDER
 from workshop_utils.files import human_bytes
-from workshop_utils.movies.copy_one import sha256
+from workshop_utils.movies.copying import sha256
 from workshop_utils.session.notebooks import cells, parameters_of, set_parameters, tags_of, text_of
 
 __all__ = ["check"]

@@ -17,8 +17,7 @@ from typing import Any
 
 from cnmf_engine.base.errors import InputError, explain
 from workshop_utils.files import human_bytes, replacing, write_text
-from workshop_utils.movies.copy_one import sha256
-from workshop_utils.movies.copying import copy_file
+from workshop_utils.movies.copying import copy_file, sha256
 
 __all__ = ["NAME", "Entry", "Manifest", "Placer", "read", "unknown", "write"]
 
