@@ -332,7 +332,7 @@ if s.truth:
 
 # %% tags=["report"]
 narrow = max(2 * cell // 3, int(0.8 * radius))  # a patch of 2 * narrow + 1 px
-small = challenge.refit(images, opts, dview=dview, rf=narrow, stride=cell // 3)
+small = challenge.fit_with(images, opts, dview=dview, rf=narrow, stride=cell // 3)
 figures.fits_pair({f"rf {rf}": estimates, f"rf {narrow}": small}, cn, truth=s.truth)
 
 # %% [markdown]
@@ -384,12 +384,12 @@ exercises.patch_half_width(my_rf, cell)
 
 # %%
 my_change = None  # your answer, such as {"merge_thr": 0.4}
-changed = challenge.refit(images, opts, dview=dview, **my_change) if my_change else None
+changed = challenge.fit_with(images, opts, dview=dview, **my_change) if my_change else None
 exercises.one_change(my_change, estimates, changed, s.truth)
 
 # %% tags=["solution"]
 my_change = {"min_pnr": 8}  # lower: dim cells get a seed, too
-changed = challenge.refit(images, opts, dview=dview, **my_change)
+changed = challenge.fit_with(images, opts, dview=dview, **my_change)
 exercises.one_change(my_change, estimates, changed, s.truth)
 
 # %% [markdown] tags=["instructor"]

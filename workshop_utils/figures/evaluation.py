@@ -50,18 +50,14 @@ def snr_r_scatter(
         The figure.
     """
     figure, axes = new_figure(1, 1, (6.4, 4.6))
-    n_accepted, n_all, besides = draw_scatter(axes[0, 0], snr, r, min_SNR, rval_thr, accepted, real)
-    figure.alt = (
-        f"SNR against spatial correlation of {n_all} components; {n_accepted} are accepted with SNR above "
-        f"{min_SNR:g} or correlation of at least {rval_thr:g}{besides}."
-    )
+    figure.alt = f"{_draw_scatter(axes[0, 0], snr, r, min_SNR, rval_thr, accepted, real)}."
     return figure
 
 
-def draw_scatter(
-    ax: Axes, snr: Any, r: Any, min_SNR: float, rval_thr: float, accepted: Any = None, real: Any = None
-) -> tuple[int, int, str]:
-    """Draw the scatter into axes; count accepted and all components, and say how many passed in vain."""
+def _draw_scatter(
+    ax: Axes, snr: Any, r: Any, min_SNR: float, rval_thr: float, accepted: Any, real: Any
+) -> str:
+    """Draw SNR against r into axes; word it for those who can't see it, with how many passed in vain."""
     snr, r = np.asarray(snr, dtype=np.float64).ravel(), np.asarray(r, dtype=np.float64).ravel()
     if snr.size != r.size:
         raise InputError(explain("one r for each SNR", f"{snr.size} SNR and {r.size} r", "evaluate again"))
@@ -91,7 +87,10 @@ def draw_scatter(
     )
     in_vain = int((beyond & ~passes).sum())
     besides = f", and {in_vain} that reach one of them are rejected all the same" if in_vain else ""
-    return int(passes.sum()), int(snr.size), besides
+    return (
+        f"SNR against spatial correlation: {passes.sum()} of {snr.size} components are accepted with SNR "
+        f"above {min_SNR:g} or correlation of at least {rval_thr:g}{besides}"
+    )
 
 
 @styled
@@ -131,7 +130,7 @@ def decision_figure(
     image = as_image(image)
     chosen = set(np.asarray(accepted, dtype=int).tolist())
     figure, axes = new_figure(1, 2, (11.5, 4.6))
-    n_accepted, n_all, besides = draw_scatter(axes[0, 0], snr, r, min_SNR, rval_thr, accepted, real)
+    words = _draw_scatter(axes[0, 0], snr, r, min_SNR, rval_thr, accepted, real)
     low, high = limits(image, 20, 99.8)
     show_image(
         axes[0, 1], image, "accepted: solid, rejected: dashed", (low, 1.35 * high - 0.35 * low), "gray"
@@ -140,10 +139,7 @@ def decision_figure(
     draw_outlines(
         axes[0, 1], [o for k, o in enumerate(outlines) if k not in chosen], COLORS["rejected"], "--"
     )
-    figure.alt = (
-        f"{n_accepted} of {n_all} components are accepted with SNR above {min_SNR:g} or spatial correlation "
-        f"of at least {rval_thr:g}{besides}; the scatter of both, and the outlines on the correlation image."
-    )
+    figure.alt = f"{words}; and the outlines of both kinds on the correlation image."
     return figure
 
 
@@ -175,21 +171,16 @@ def component_anatomy(
         A row for each: the footprint; the movie in the frames in which it is active minus those in which
         it is not, which should look the same (r); and its trace with the spread of the noise (SNR).
     """
-    n_frames, n_rows, n_cols = check_movie(movie)
+    check_movie(movie)
     C, YrA = np.asarray(C, dtype=np.float64), np.asarray(YrA, dtype=np.float64)
     figure, axes = new_figure(2, 3, (11.5, 4.8), width_ratios=(1, 1, 3))
     words = []
     for row, (name, k) in zip(axes, (("good", int(good)), ("bad", int(bad)))):
-        footprint = _column(A, k).reshape((n_rows, n_cols), order="F")
-        area = _around(footprint)
-        active, quiet = _frames_of(C[k])
-        change = _mean_frame(movie, active) - _mean_frame(movie, quiet)
+        active = _draw_place(row, movie, A, C[k], k, 40)
         numbers = [
             f"{label} {float(np.asarray(v)[k]):.2f}" for label, v in (("SNR", snr), ("r", r)) if v is not None
         ]
-        show_image(row[0], footprint[area], "Footprint", limits(footprint[area], 0, 100))
         row[0].set_ylabel(f"{name}: component {k}")
-        show_image(row[1], change[area], "Movie, active − quiet", limits(change[area], 1, 99.5))
         row[1].set_xlabel("alike?" + (f"  r = {float(np.asarray(r)[k]):.2f}" if r is not None else ""))
         rise = _trace_with_noise(row[2], C[k], C[k] + YrA[k], active, fr)
         row[2].set_title("   ".join([f"{name.capitalize()} component", *numbers]), loc="left")
@@ -231,7 +222,7 @@ def implausible_figure(
         A row for each: the footprint; the movie in the frames in which it is active minus those in which it
         is not; and its trace.
     """
-    n_frames, n_rows, n_cols = check_movie(movie)
+    check_movie(movie)
     components, reasons = np.asarray(components, dtype=int), np.asarray(reasons)
     # The first of every reason, then the second of every reason, and so on.
     turn = [np.sum(reasons[components[:i]] == reasons[k]) for i, k in enumerate(components)]
@@ -240,17 +231,10 @@ def implausible_figure(
         max(len(shown), 1), 3, (11.5, 0.6 + 1.8 * max(len(shown), 1)), width_ratios=(1, 1, 4)
     )
     for row, k in zip(axes, shown):
-        footprint, raw = (
-            _column(A, k).reshape((n_rows, n_cols), order="F"),
-            np.asarray(C[k]) + np.asarray(YrA[k]),
-        )
-        area = _around(footprint)
-        active, quiet = _frames_of(np.asarray(C[k]), 12)
-        change = _mean_frame(movie, active) - _mean_frame(movie, quiet)
-        show_image(row[0], footprint[area], "Footprint", limits(footprint[area], 0, 100))
+        _draw_place(row, movie, A, np.asarray(C[k]), k, 12)
         row[0].set_ylabel(f"component {k}")
-        show_image(row[1], change[area], "Active − quiet", limits(change[area], 1, 99.5))
-        row[2].plot(seconds(n_frames, fr), raw, color=COLORS["raw"], lw=0.8)
+        raw = np.asarray(C[k]) + np.asarray(YrA[k])
+        row[2].plot(seconds(raw.size, fr), raw, color=COLORS["raw"], lw=0.8)
         row[2].set_title(f"Rejected as: {reasons[k]}", loc="left")
         clear_spines(row[2], ylabel="a.u.", xlabel="time (s)" if k == shown[-1] else "")
     if not len(shown):
@@ -266,28 +250,23 @@ def implausible_figure(
     return figure
 
 
-def _column(A: Any, k: int) -> np.ndarray:
-    """Take one footprint as a dense vector."""
+def _draw_place(row: Any, movie: Any, A: Any, trace: np.ndarray, k: int, n: int) -> np.ndarray:
+    """Draw a footprint, and the movie while it is active minus while it isn't; give the active frames."""
     column = A.tocsc()[:, [k]].toarray() if hasattr(A, "tocsc") else np.asarray(A)[:, k]
-    return np.asarray(column, dtype=np.float64).ravel()
-
-
-def _around(footprint: np.ndarray, margin: int = 8) -> tuple[slice, slice]:
-    """Cut out the part of the image in which a footprint lies, with a margin."""
+    footprint = np.asarray(column, dtype=np.float64).reshape(movie.shape[1:], order="F")
     rows, cols = np.nonzero(footprint > 0.1 * footprint.max()) if footprint.any() else ([0], [0])
-    return tuple(slice(max(int(np.min(v)) - margin, 0), int(np.max(v)) + margin + 1) for v in (rows, cols))
-
-
-def _frames_of(trace: np.ndarray, n: int = 40) -> tuple[np.ndarray, np.ndarray]:
-    """Frames in which a trace is highest, and as many in which it is lowest."""
+    area = tuple(slice(max(int(np.min(v)) - 8, 0), int(np.max(v)) + 9) for v in (rows, cols))
     n = max(min(n, trace.size // 4), 1)
     order = np.argsort(trace, kind="stable")
-    return np.sort(order[-n:]), np.sort(order[:n])
-
-
-def _mean_frame(movie: Any, frames: np.ndarray) -> np.ndarray:
-    """Average some frames, read one by one."""
-    return np.mean([np.asarray(movie[int(t)], dtype=np.float64) for t in frames], axis=0)
+    # Read one by one, as the movie may be a memory map.
+    active, quiet = (
+        np.mean([np.asarray(movie[t], dtype=np.float64)[area] for t in frames], axis=0)
+        for frames in (np.sort(order[-n:]), np.sort(order[:n]))
+    )
+    change = active - quiet
+    show_image(row[0], footprint[area], "Footprint", limits(footprint[area], 0, 100))
+    show_image(row[1], change, "Movie, active − quiet", limits(change, 1, 99.5))
+    return np.sort(order[-n:])
 
 
 def _trace_with_noise(ax: Any, denoised: np.ndarray, raw: np.ndarray, active: np.ndarray, fr: float) -> float:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnmf_engine.base.errors import InputError, explain
-from workshop_utils.engine.refitting import grouped, refit
+from workshop_utils.engine.fitting import fit_with, grouped
 from workshop_utils.measures.excerpt import as_movie
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def compare(
     print(_head(width, truth is not None))
     for label, changes in sets.items():
         started = time.perf_counter()
-        estimates = refit(images, opts, dview, n_processes, evaluate=True, **changes)
+        estimates = fit_with(images, opts, dview, n_processes, evaluate=True, **changes)
         seconds = time.perf_counter() - started
         left = _structure(_residual(images, estimates), gSig) / before if before > 0 else float("nan")
         done[label] = _result(dict(changes), estimates, left, seconds, truth)

@@ -10,41 +10,20 @@ import numpy as np
 
 from cnmf_engine.base.errors import ParameterError, explain, nearest
 
-__all__ = ["grouped", "refit"]
-
 # What a fit and its evaluation depend on; the movie's own and the motion's values are settled before.
 _GROUPS = ("patch", "preprocess", "init", "spatial", "temporal", "merging", "quality")
 _OF_DATA = ("decay_time",)
 
 
-def refit(
+def fit_with(
     images: Any, opts: Any, dview: Any = None, n_processes: int = 1, evaluate: bool = False, **changes: Any
 ) -> Any:
     """
-    Fit a movie with some parameters changed.
+    Fit a movie, and evaluate if asked to, with some parameters changed; give the new estimates.
 
-    Parameters
-    ----------
-    images : array of shape (T, d1, d2)
-        The corrected movie.
-    opts : CNMFParams
-        Of either engine; not changed.
-    dview, n_processes : object, int
-        Workers from `cm.cluster.setup_cluster`.
-    evaluate : bool
-        Evaluate the components, too.
-    **changes
-        Parameters by their CNMFParams names; a new `gSig` brings `gSiz` along.
-
-    Returns
-    -------
-    Estimates
-        Of the new fit.
-
-    Raises
-    ------
-    ParameterError
-        There is no parameter of that name, or `gSig` isn't in whole pixels; nothing was computed.
+    `images` is the corrected movie (T, d1, d2), `opts` the CNMFParams of either engine, which stay as they
+    are, and `changes` are named as there. `grouped` says what they may be and raises before anything is
+    computed.
     """
     from workshop_utils.engine import cnmf
 
@@ -59,25 +38,11 @@ def refit(
 
 def grouped(opts: Any, changes: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """
-    Sort parameters into their groups, and let the box follow the width.
+    Sort parameters into their groups, as `change_params` takes them; a name like `p` is in several.
 
-    Parameters
-    ----------
-    opts : CNMFParams
-        Of either engine; says which group has which names.
-    changes : mapping of str to object
-        Parameters by their CNMFParams names. A single number for `gSig` or `gSiz` stands for both axes.
-        Without `gSiz`, a new `gSig` brings ``gSiz = 2 * gSig + 1`` along.
-
-    Returns
-    -------
-    dict of str to dict
-        Group to names and values, as `change_params` takes it; a name like `p` is in several groups.
-
-    Raises
-    ------
-    ParameterError
-        Fit and evaluation have no parameter of that name, or `gSig` or `gSiz` isn't in whole pixels.
+    A single number for `gSig` or `gSiz` stands for both axes. Without `gSiz`, a new `gSig` brings
+    ``gSiz = 2 * gSig + 1`` along. A name that fit and evaluation don't have, or a width that isn't in whole
+    pixels, is a ParameterError.
     """
     known = opts.to_dict()
     groups = {name: tuple(known[name]) for name in _GROUPS if name in known} | {"data": _OF_DATA}
