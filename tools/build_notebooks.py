@@ -50,7 +50,7 @@ INSTRUCTOR = "instructor"
 #: Lessons that stand on their own and aren't part of the one that holds all.
 OPTIONAL = frozenset({"07_your_own_data"})
 #: Cells whose source is folded away until the reader opens it.
-FOLDED = frozenset({"hide-input"})
+FOLDED = frozenset({"hide-input", "colab-only"})
 #: The tags a cell may carry; papermill, nbval, Colab and the report know them, and the two versions differ by
 #: `solution` and `instructor`.
 TAGS = frozenset(

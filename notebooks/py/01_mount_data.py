@@ -32,6 +32,7 @@ log_file = ""  # also write the log to this file; empty: only to the screen
 # the runtime needs no restart. Run again, the cell does nothing; on your own machine it never does.
 
 # %% tags=["colab-only"]
+# @title In Colab: fetch the workshop and its data { display-mode: "form" }
 import importlib.util
 import subprocess
 import sys

@@ -13,15 +13,12 @@ results = "results"  # folder for what the workshop writes; in Colab it is on yo
 rf = 40  # half the width of a patch, pixels
 stride = 20  # overlap of neighbouring patches, pixels
 merge_thr = 0.7  # merge overlapping components whose traces correlate more than this
-p = 1  # order of the calcium dynamics: 1 = instant rise, exponential decay
-tsub = 2  # average this many frames during initialisation
-ssub = 1  # average this many pixels, in each direction, during initialisation
-ssub_B = 2  # the same, for the background
 ring_size_factor = 1.4  # radius of the ring, in units of gSiz
 drive_folder = "MyDrive/behavior&calcium-imaging-workshop/data/calcium-imaging-data"  # in Colab
 package = ""  # address to install the workshop from, if it isn't in that folder
 
 # %% tags=["colab-only"]
+# @title In Colab: fetch the workshop and its data { display-mode: "form" }
 import importlib.util
 import subprocess
 import sys
@@ -123,61 +120,52 @@ figures.ring_figure(images, center, radius, fr=fr, ssub=opts.init["ssub_B"])
 # %% [markdown]
 # ## Parameters
 #
+# These seven are the ones to think about for your own movie:
+#
 # | key | value | meaning |
 # |---|---|---|
-# | `p` | 1 | order of the dynamics: 1 for an instant rise, 2 if you see it; the embedded engine measures it |
-# | `K` | None | largest number of components a patch; None: as many as there are seeds |
-# | `gSig` | (3, 3) | width of a cell, px (from lesson 3) |
-# | `gSiz` | 2*gSig+1 | half-width of the box around a cell, px |
+# | `gSig` | lesson 3 | width of a cell, px |
 # | `min_corr`, `min_pnr` | lesson 3 | thresholds for seeds |
-# | `merge_thr` | 0.7 | overlapping components whose traces correlate more than this are merged |
 # | `rf` | 40 | half the width of a patch, px; the movie is worked on patch by patch |
 # | `stride` | 20 | overlap of neighbouring patches, px |
-# | `tsub`, `ssub` | 2, 1 | averaging in time and space during initialisation: faster, less noise |
-# | `nb` | 0 | background components; **0 switches the ring model on** |
-# | `nb_patch` | 0 | the same within a patch |
-# | `low_rank_background` | None | for the ring model: keep the whole background |
-# | `method_init` | 'corr_pnr' | seeds from correlation and peak-to-noise: the one-photon way |
-# | `only_init` | True | within a patch run the initialisation, which already iterates everything once |
-# | `method_deconvolution` | 'oasis' | fast algorithm for C and S |
-# | `update_background_components` | True | estimate the background again after the cells |
-# | `normalize_init` | False | do not divide by the mean image: that would enhance the dim edge |
-# | `center_psf` | True | filter with the kernel of lesson 3, which sums to zero |
-# | `ssub_B` | 2 | averaging in space for the background, which is smooth anyway |
+# | `merge_thr` | 0.7 | overlapping components whose traces correlate more than this are merged |
 # | `ring_size_factor` | 1.4 | radius of the ring, in units of `gSiz` |
+#
+# Rules of thumb: a patch is **at least three to four cells wide**, and the overlap **at least one cell**,
+# so that each cell is whole in some patch. `merge_thr` and `ring_size_factor` matter where cells have many
+# neighbours. What follows is the same for every one-photon movie:
+#
+# | key | value | meaning |
+# |---|---|---|
+# | `method_init` | 'corr_pnr' | seeds from correlation and peak-to-noise: the one-photon way |
+# | `center_psf` | True | filter with the kernel of lesson 3, which sums to zero |
+# | `nb` | 0 | background components; **0 switches the ring model on** |
+# | `K` | None | largest number of components a patch; None: as many as there are seeds |
+# | `ssub` | 1 | averaging in space during initialisation; 2 is faster where cells are large |
+# | `p` | 1 | order of the dynamics: 1 for an instant rise, 2 if you see it; the embedded engine measures it |
 # | `del_duplicates` | True | drop a component that two patches found |
 # | `border_pix` | lesson 2 | pixels at the edge to leave out |
 #
-# Rules of thumb: a patch is **at least three to four cells wide**, and the overlap **at least one cell**,
-# so that each cell is whole in some patch. Most values in the table never change. The ones to think about
-# for your own movie are `gSig`, `min_corr`, `min_pnr`, `rf`, `stride` and, with many neighbours, `merge_thr`
-# and `ring_size_factor`.
-
-# %%
-initialisation = {
-    "method_init": "corr_pnr",
-    "K": None,
-    "nb": 0,
-    "tsub": tsub,
-    "ssub": ssub,
-    "ssub_B": ssub_B,
-    "ring_size_factor": ring_size_factor,
-    "normalize_init": False,
-    "center_psf": True,
-}
-patches = {"rf": rf, "stride": stride, "nb_patch": 0, "low_rank_background": None}
-patches |= {"only_init": True, "del_duplicates": True, "border_pix": int(motion["border"])}
+# All others stay at their defaults. The project's page `docs/parameters.md` lists them, with what each means;
+# `print(opts)` shows what they are now.
 
 # %%
 opts.change_params(
     {
         "data": {"dims": dims},
-        "init": initialisation,
-        "patch": patches,
-        "preprocess": {"p": p},
-        "temporal": {"p": p, "method_deconvolution": "oasis"},
-        "spatial": {"update_background_components": True},
+        "init": {"method_init": "corr_pnr", "center_psf": True, "nb": 0, "K": None, "ssub": 1},
+        "patch": {"del_duplicates": True, "border_pix": int(motion["border"])},
+        "preprocess": {"p": 1},
+        "temporal": {"p": 1},
+    }
+)
+
+# %%
+opts.change_params(
+    {
+        "patch": {"rf": rf, "stride": stride},
         "merging": {"merge_thr": merge_thr},
+        "init": {"ring_size_factor": ring_size_factor},
     }
 )
 print("parameters kept in", s.save_params(opts))
@@ -371,14 +359,15 @@ exercises.patch_half_width(my_rf, cell)
 # %% [markdown]
 # ### Exercise 4.2 (open): turn one knob
 #
-# Change *one* parameter of the table, and predict first: more components or fewer? Better traces or worse?
+# Change *one* of the seven parameters, and predict first: more components or fewer? Better traces or worse?
 # Then run it. A knob that you have turned once on a movie whose answer you know is one that you will dare to
 # turn on your own.
 #
 # <details><summary>Hint</summary>
 #
-# Good ones to try: `ring_size_factor` 1.1 or 2, `merge_thr` 0.4 or 0.9, `min_pnr` 6 or 20, `tsub` 1,
-# `gSig` (2, 2). Write them as in `{"min_pnr": 6}`.
+# Good ones to try: `ring_size_factor` 1.1 or 2, `merge_thr` 0.4 or 0.9, `min_pnr` 6 or 20, `gSig` (2, 2).
+# Write them as in `{"min_pnr": 6}`. Those of the second table can be changed in the same way, and so can
+# `tsub`, which is a default.
 #
 # </details>
 
@@ -414,8 +403,8 @@ cm.stop_server(dview=dview)
 # ## When it goes wrong
 #
 # - *"Expected pixels with correlation >= ... and PNR >= ...", and no components:* no pixel passes both
-#   thresholds. Go back to lesson 3 and lower them. (The numbers are those after averaging: `tsub` lowers
-#   the noise.)
+#   thresholds. Go back to lesson 3 and lower them. (The numbers are those after averaging pairs of
+#   frames, `tsub`, which lowers the noise.)
 # - *Hundreds of components along vessels:* motion is left (lesson 2), or thresholds are too low (lesson 3).
 # - *One cell in several pieces:* `gSig` is too small, or `merge_thr` too high.
 # - *Neighbours melted into one:* `gSig` is too large, or `merge_thr` too low.
@@ -423,7 +412,7 @@ cm.stop_server(dview=dview)
 # - *"Expected patches with rf of at least 1 px":* `stride` is not below `2 * rf`, so patches would not move
 #   on.
 # - *"Expected a parameter of 'init'"* and a suggestion: a name is misspelt, or stands in another group.
-# - *Memory runs out:* a smaller `rf`, or `ssub = 2`.
+# - *Memory runs out:* set a smaller `rf`, or `ssub` to 2 in the cell with the parameters.
 #
 # ## Read on
 #

@@ -17,6 +17,7 @@ drive_folder = "MyDrive/behavior&calcium-imaging-workshop/data/calcium-imaging-d
 package = ""  # address to install the workshop from, if it isn't in that folder
 
 # %% tags=["colab-only"]
+# @title In Colab: fetch the workshop and its data { display-mode: "form" }
 import importlib.util
 import subprocess
 import sys

@@ -10,6 +10,8 @@ import numpy as np
 
 from cnmf_engine.base.errors import ParameterError, explain, nearest
 
+__all__ = ["fit_with", "grouped"]
+
 # What a fit and its evaluation depend on; the movie's own and the motion's values are settled before.
 _GROUPS = ("patch", "preprocess", "init", "spatial", "temporal", "merging", "quality")
 _OF_DATA = ("decay_time",)
