@@ -211,7 +211,7 @@ def _figures(source: str) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node not in saved:
             name, owner = node.func.attr, node.func.value
-            drawn = isinstance(owner, ast.Name) and owner.id == "plots"
+            drawn = isinstance(owner, ast.Name) and owner.id == "figures"
             if drawn or name in _WIDGETS or name.endswith("_figure") or name.startswith(_VIEWERS):
                 yield name
 
