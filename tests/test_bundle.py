@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from cnmf_engine.base.errors import InputError, MissingFileError, ParameterError
 from workshop_utils import cli
 from workshop_utils.classroom import bundle
-from workshop_utils.classroom.bundle import manifest, names, rehearsal, wheels
+from workshop_utils.classroom.bundle import checking, making, manifest, wheels
 from workshop_utils.colab import DRIVE_FOLDER
 from workshop_utils.lessons import resource
 from workshop_utils.movies import data
@@ -138,7 +138,7 @@ def test_letters_that_macos_takes_apart_are_put_together(own, wheel, tmp_path):
     ],
 )
 def test_names_for_every_system(name, safe):
-    assert names.safe_name(name) == safe
+    assert making.safe_name(name) == safe
 
 
 @pytest.mark.parametrize(
@@ -151,19 +151,19 @@ def test_names_for_every_system(name, safe):
     ],
 )
 def test_folder_on_drive_is_understood(text):
-    assert names.on_drive(text) == "MyDrive/Kurs & Übung"
+    assert making.on_drive(text) == "MyDrive/Kurs & Übung"
     shared = (
         text.replace("MyDrive", "Shareddrives")
         .replace("My Drive", "Shared drives")
         .replace("my drive", "Shareddrives")
     )
-    assert names.on_drive(shared) == "Shareddrives/Kurs & Übung"
+    assert making.on_drive(shared) == "Shareddrives/Kurs & Übung"
 
 
 @pytest.mark.parametrize("text", ["", "MyDrive", "data/movies", "MyDrive/../other"])
 def test_folder_that_is_not_on_drive(text):
     with pytest.raises(ParameterError, match="--drive-folder MyDrive/"):
-        names.on_drive(text)
+        making.on_drive(text)
 
 
 def test_second_bundle_writes_nothing_new(copy, wheel):
@@ -551,7 +551,7 @@ def test_check_does_without_links(whole, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "symlink_to", refused)
     place = tmp_path / "drive" / "MyDrive" / FOLDER
-    rehearsal._put_on_drive(whole, place)
+    checking._put_on_drive(whole, place)
     assert not place.is_symlink() and {path.name for path in place.iterdir()} == {
         path.name for path in whole.iterdir()
     }
@@ -572,7 +572,7 @@ def test_check_does_without_links(whole, tmp_path, monkeypatch):
 )
 def test_part_that_fails_is_put_into_words(stderr, found, fix):
     done = subprocess.CompletedProcess([], 1, "", stderr)
-    one = rehearsal._judged("copying", done, 1.0, "mend it")
+    one = checking._judged("copying", done, 1.0, "mend it")
     assert not one.ok and found in one.found and fix in one.fix and "Traceback" not in one.found
 
 

@@ -17,7 +17,7 @@ from cnmf_engine.base.errors import InputError, explain
 from cnmf_engine.view import resources
 from workshop_utils import colab, places, session, system
 from workshop_utils.classroom import doctor
-from workshop_utils.classroom.doctor import checks, software, surroundings
+from workshop_utils.classroom.doctor import checks, software
 from workshop_utils.classroom.doctor.checks import Check, Fault, looked
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -116,9 +116,9 @@ def test_command_is_the_one_of_this_python(monkeypatch):
 
 
 def test_python_that_is_too_old(monkeypatch):
-    assert software.python().ok
+    assert looked("Python", software.python).ok
     monkeypatch.setattr(sys, "version_info", (3, 9, 1, "final", 0))
-    check = software.python()
+    check = looked("Python", software.python)
     assert not check.ok and "3.9.1" in check.found and ">=3.11" in check.found
     assert "python=3.12" in check.fix
 
@@ -163,16 +163,18 @@ def test_checkout_that_is_not_installed_knows_its_packages(monkeypatch):
     monkeypatch.setattr(importlib.metadata, "metadata", unknown)
     monkeypatch.setattr(software, "version_of", lambda name: None)
     found = list(software.packages())
-    assert {"numpy", "bokeh", "click"} <= {check.name for check in found} and software.python().ok
-    assert "not installed" in software.workshop().found and str(ROOT) in software.workshop().found
+    assert {"numpy", "bokeh", "click"} <= {check.name for check in found}
+    assert looked("Python", software.python).ok
+    own = looked("workshop", software.workshop).found
+    assert "not installed" in own and str(ROOT) in own
 
 
 def test_namesake_of_caiman_is_a_fault(distribution):
-    assert software.caiman().ok and "embedded" in software.caiman().found
+    assert looked("CaImAn", software.caiman).ok and "embedded" in looked("CaImAn", software.caiman).found
     folder = distribution("caiman", "2.2.1", "Summary: a build tool for MicroPython")
     (folder / "caiman").mkdir()
     (folder / "caiman" / "__init__.py").write_text("raise RuntimeError('imported')\n")
-    check = software.caiman()
+    check = looked("CaImAn", software.caiman)
     assert not check.ok and "not CaImAn" in check.found
     assert "pip uninstall caiman" in check.fix and "conda" in check.fix
 
@@ -182,7 +184,7 @@ def test_real_caiman_that_is_too_old_is_a_fault(distribution):
     inside = folder / "caiman" / "source_extraction" / "cnmf"
     inside.mkdir(parents=True)
     (inside / "params.py").write_text("")
-    check = software.caiman()
+    check = looked("CaImAn", software.caiman)
     assert not check.ok and "too old" in check.found and "conda install" in check.fix
 
 
@@ -337,7 +339,7 @@ def test_folders_follow_the_variables(tmp_path, monkeypatch, without_imports):
 
 def in_place(monkeypatch, name: str, temporary: bool = False) -> list[Check]:
     monkeypatch.setattr(places, "where", lambda: places.Place(name, temporary, "advice"))
-    return list(surroundings.front_end())
+    return list(software.front_end())
 
 
 def test_colab_without_and_with_drive(tmp_path, monkeypatch):
@@ -354,7 +356,7 @@ def test_colab_without_and_with_drive(tmp_path, monkeypatch):
 
 def test_terminal_without_anything_that_opens_notebooks(monkeypatch):
     assert one(in_place(monkeypatch, "terminal"), "notebooks").ok
-    monkeypatch.setattr(surroundings, "version_of", lambda name: None)
+    monkeypatch.setattr(software, "version_of", lambda name: None)
     found = in_place(monkeypatch, "terminal")
     assert not one(found, "notebooks").ok and "jupyterlab" in one(found, "notebooks").fix
     assert "ipywidgets" in one(found, "widgets").fix
@@ -364,7 +366,7 @@ def test_terminal_without_anything_that_opens_notebooks(monkeypatch):
 @pytest.mark.parametrize(("python", "browser", "ok"), [("8.1.5", "3.0.13", True), ("8.1.5", "1.1.1", False)])
 def test_parts_of_ipywidgets_that_do_not_belong_together(python, browser, ok, monkeypatch):
     versions = {"ipywidgets": python, "jupyterlab_widgets": browser, "anywidget": "0.9.13", "bokeh": "3.7"}
-    monkeypatch.setattr(surroundings, "version_of", versions.get)
+    monkeypatch.setattr(software, "version_of", versions.get)
     check = one(in_place(monkeypatch, "JupyterLab"), "widgets")
     assert check.ok is ok
     assert ok or ("sliders stay empty" in check.found and "jupyterlab_widgets==3.*" in check.fix)

@@ -4,27 +4,44 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from cnmf_engine.base.errors import InputError, MissingFileError, explain
+from cnmf_engine.base.errors import MissingFileError, explain
 from workshop_utils import __version__
 from workshop_utils.classroom.bundle import manifest, wheels
 from workshop_utils.classroom.bundle.making import README, REQUIREMENTS, notebooks, requirements, shape_of
 from workshop_utils.classroom.bundle.manifest import Manifest
-from workshop_utils.classroom.bundle.rehearsal import rehearse
-from workshop_utils.classroom.doctor.checks import Check, Fault
-from workshop_utils.colab import DRIVE_FOLDER, LOCAL_FOLDER
+from workshop_utils.classroom.doctor.checks import Check, Fault, looked
+from workshop_utils.colab import DRIVE_FOLDER, LOCAL_FOLDER, RESULTS_FOLDER, find_folder
 from workshop_utils.files import human_bytes
-from workshop_utils.movies.copying import sha256
-from workshop_utils.session.notebooks import cells, parameters_of, set_parameters, tags_of, text_of
+from workshop_utils.movies.copying import copy_folder, sha256
+from workshop_utils.session.notebooks import (
+    cells,
+    find_failure,
+    parameters_of,
+    set_parameters,
+    tags_of,
+    text_of,
+)
 
-__all__ = ["check"]
+__all__ = ["check", "main"]
 
-
-_OWN = (InputError, MissingFileError)
+# Not with -m: the package imports this module itself.
+_PART = "import sys; from workshop_utils.classroom.bundle.checking import main; print(main(sys.argv[1:]))"
+# What is missing here, rather than in the bundle, and what brings it.
+_MISSING = {
+    "No module named pip": "python -m ensurepip",
+    "No module named 'nb": "python -m pip install 'calcium-workshop[notebooks]'",
+    "NoSuchKernel": "python -m pip install ipykernel",
+}
 
 
 def check(folder: str | os.PathLike, *, run: bool = True, say: Callable[[str], None] = print) -> list[Check]:
@@ -69,25 +86,13 @@ def check(folder: str | os.PathLike, *, run: bool = True, say: Callable[[str], N
         say(str(one))
 
     for name, look in looks.items():
-        note(_looked(name, look, again))
+        note(looked(name, look, again))
     if run and all(one.ok for one in found):
-        for one in rehearse(folder, made.drive_folder):
+        for one in _rehearse(folder, made.drive_folder):
             note(one)
     elif run:
         say("Not tried: installing from it and running lesson 1. Mend the above and check again.")
     return found
-
-
-def _looked(name: str, look: Callable[[], str], again: str) -> Check:
-    try:
-        return Check(name, True, look(), "")
-    except Fault as fault:
-        return Check(name, False, fault.found, fault.fix)
-    except (ValueError, KeyError, SyntaxError, OSError) as error:  # a damaged file, in its reader's words
-        text = " ".join(str(error).splitlines())
-        return Check(
-            name, False, text if isinstance(error, _OWN) else f"{type(error).__name__}: {text}", again
-        )
 
 
 def _opened(folder: Path) -> Manifest:
@@ -154,21 +159,20 @@ def _wheel(folder: Path, again: str) -> str:
 
 
 def _notebooks(folder: Path, made: Manifest, again: str) -> str:
+    def installing(path: Path) -> list[str]:
+        return [text_of(cell["source"]) for cell in cells(path) if "colab-only" in tags_of(cell)]
+
     for own in notebooks():
         path = folder / own.name
         if not path.is_file():
             raise Fault(f"{own.name} is missing", again)
-        if _first_cell(path) != _first_cell(own):
+        if installing(path) != installing(own):
             raise Fault(f"{own.name}: the cell that installs the workshop isn't this version's", again)
         values = parameters_of(path)
         if set_parameters(own, values) != set_parameters(path, {}):
             raise Fault(f"{own.name} isn't this version's, or was edited or run", again)
         _valid(path)
     return f"{len(notebooks())}, valid, this version's, without outputs"
-
-
-def _first_cell(path: Path) -> list[str]:
-    return [text_of(cell["source"]) for cell in cells(path) if "colab-only" in tags_of(cell)]
 
 
 def _valid(path: Path) -> None:
@@ -193,15 +197,12 @@ def _place(folder: Path, made: Manifest, again: str) -> str:
     last = made.drive_folder.rsplit("/", 1)[-1]
     if unicodedata.normalize("NFC", folder.name) != last:
         other = f"{made.drive_folder.rpartition('/')[0]}/{folder.name}"
+        without = again.split(" --drive-folder ")[0]
         raise Fault(
             f"the notebooks look for a folder called '{last}', this one is called '{folder.name}'",
-            f"call it '{last}', here and on Drive; or: {_without_drive(again)} --drive-folder \"{other}\"",
+            f"call it '{last}', here and on Drive; or: {without} --drive-folder \"{other}\"",
         )
     return made.drive_folder
-
-
-def _without_drive(again: str) -> str:
-    return again.split(" --drive-folder ")[0]
 
 
 def _movie(folder: Path, made: Manifest, again: str) -> str:
@@ -237,3 +238,110 @@ def _readme(folder: Path, made: Manifest, again: str) -> str:
     if made.movie not in text or made.drive_folder.rsplit("/", 1)[-1] not in text:
         raise Fault(f"{README} speaks of another movie or folder", again)
     return README
+
+
+def _rehearse(folder: Path, drive_folder: str) -> Iterator[Check]:
+    """
+    Do what Colab does with a bundle, up to the first fault: install from it, copy it, run lesson 1.
+
+    The new machine is a temporary folder: Drive in it, with the bundle in its place; an empty place that the
+    wheel is installed into, in front of the packages that are here; a working directory. What runs there is
+    this module again, as the wheel has it.
+    """
+    with tempfile.TemporaryDirectory(prefix="workshop-check-", ignore_cleanup_errors=True) as temporary:
+        machine = Path(temporary).resolve()
+        site, content = machine / "site", machine / "content"
+        content.mkdir()
+        _put_on_drive(folder, machine / "drive" / drive_folder)
+        (machine / "drive" / "MyDrive").mkdir(exist_ok=True)
+        environment = _environment(machine, site)
+        own = [sys.executable, "-c", _PART]
+        pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--no-deps"]
+        pip += ["--no-index", "--target", str(site)]
+        lesson = next(folder.glob("01_*.ipynb"))
+        steps = {
+            "installing": ([*pip, str(next(folder.glob(wheels.PATTERN)))], "mend what pip says"),
+            "copying": ([*own, "copy", drive_folder], "mend what it says, then check again"),
+            "lesson 1": ([*own, "lesson", str(lesson), str(machine / lesson.name)], "mend what it says"),
+        }
+        for name, (command, fix) in steps.items():
+            start = time.perf_counter()
+            done = subprocess.run(
+                command,
+                cwd=content,
+                env=environment,
+                capture_output=True,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+            )
+            seconds = time.perf_counter() - start
+            yield _judged(name, done, seconds, fix)
+            if done.returncode:
+                return
+
+
+def main(arguments: list[str]) -> str:
+    """Do one part on the new machine: ``copy DRIVE_FOLDER`` or ``lesson NOTEBOOK EXECUTED``."""
+    what, *rest = arguments
+    if what == "lesson":
+        return _lesson(*map(Path, rest))
+    return str(copy_folder(find_folder(rest[0]), LOCAL_FOLDER, progress=False)).splitlines()[0]
+
+
+def _put_on_drive(folder: Path, place: Path) -> None:
+    place.parent.mkdir(parents=True)
+    try:
+        # As a shortcut on Drive is one.
+        place.symlink_to(folder, target_is_directory=True)
+    except OSError:  # Windows allows links to few
+        shutil.copytree(folder, place)
+
+
+def _environment(machine: Path, site: Path) -> dict[str, str]:
+    results = machine / "drive" / RESULTS_FOLDER / "{movie}"
+    path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH", "")]))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WORKSHOP_")}
+    return kept | {
+        "PYTHONPATH": path,
+        "PYTHONUTF8": "1",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "WORKSHOP_DRIVE": str(machine / "drive"),
+        "WORKSHOP_ENGINE": "embedded",  # the one that Colab has
+        "WORKSHOP_HEADLESS": "1",
+        "WORKSHOP_RESULTS": str(results),
+        "WORKSHOP_SCRATCH": str(machine / "workshop_scratch"),
+    }
+
+
+def _judged(name: str, done: subprocess.CompletedProcess[str], seconds: float, fix: str) -> Check:
+    if done.returncode == 0:
+        said = done.stdout.strip().splitlines()
+        return Check(name, True, f"{seconds:.1f} s" + (f", {said[-1]}" if said else ""), "")
+    said = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["no word"]
+    fix = next((command for mark, command in _MISSING.items() if mark in said[-1]), fix)
+    # The last line of a traceback says what happened; messages of the workshop have three.
+    words = said[-1] if any(line.startswith("Traceback") for line in said) else " ".join(said[-12:])
+    return Check(name, False, f"failed after {seconds:.1f} s: {words}", fix)
+
+
+def _lesson(notebook: Path, executed: Path) -> str:
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+    lesson = nbformat.read(notebook, as_version=4)
+    where = {"metadata": {"path": str(Path.cwd())}}
+    client = NotebookClient(lesson, timeout=None, kernel_name="python3", resources=where)
+    try:
+        client.execute()
+    except DeadKernelError:
+        sys.exit("the kernel died, most often because the machine ran out of memory")
+    except CellExecutionError as error:
+        nbformat.write(lesson, executed)
+        failure = find_failure(executed)
+        sys.exit(f"cell {failure.number}: {failure.error}" if failure else str(error))
+    results = sorted(Path(os.environ["WORKSHOP_RESULTS"]).parent.glob("*/session.json"))
+    if not results:
+        sys.exit("it left no results on Drive")
+    return f"to its end, results in {RESULTS_FOLDER}/{results[0].parent.name}"

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cnmf_engine.base.errors import InputError, MissingFileError, explain
+from cnmf_engine.base.errors import InputError, MissingFileError, ParameterError, explain
 from workshop_utils import __version__
 from workshop_utils.classroom.bundle import manifest
 from workshop_utils.classroom.bundle.manifest import Manifest, Placer
-from workshop_utils.classroom.bundle.names import on_drive, safe_name
 from workshop_utils.classroom.bundle.wheels import checkout, find_wheel
 from workshop_utils.colab import DRIVE_FOLDER, LOCAL_FOLDER, RESULTS_FOLDER
 from workshop_utils.lessons import resource
@@ -21,10 +21,23 @@ from workshop_utils.movies import data
 from workshop_utils.session.notebooks import parameters_of, set_parameters, title_of
 from workshop_utils.session.options import check_parameters
 
-__all__ = ["README", "REQUIREMENTS", "build", "notebooks", "requirements", "shape_of"]
+__all__ = [
+    "README",
+    "REQUIREMENTS",
+    "build",
+    "notebooks",
+    "on_drive",
+    "requirements",
+    "safe_name",
+    "shape_of",
+]
 
 README = "README.md"
 REQUIREMENTS = "requirements_caiman.txt"
+_ROOTS = ("MyDrive", "Shareddrives")
+# What Windows can't have in a name, and the names that are devices there.
+_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)
 
 
 def build(
@@ -75,7 +88,8 @@ def build(
     folder = Path(out).expanduser().resolve()
     drive_folder = on_drive(drive_folder)
     lessons = notebooks()
-    check_parameters(parameters or {}, _declared(lessons), ("movie", "drive_folder", "package"))
+    declared = {int(path.name[:2]): parameters_of(path) for path in lessons}
+    check_parameters(parameters or {}, declared, ("movie", "drive_folder", "package"))
     source = data.get(movie)
     frames, rows, columns = shape_of(source)
     name = safe_name(source.name)
@@ -96,7 +110,15 @@ def build(
         if name != source.name:
             say(f"        called '{name}' in the bundle, a name that every system can have")
         try:
-            placer = _place(folder, before, found, texts, source, name, say)
+            placer = Placer(folder, before, say)
+            own = source not in [data.folder() / demo for demo in data.DEMOS.values()]
+            placer.copy(source, name, keep=own)
+            truth = source.with_name(f"{source.stem}_truth.npz")
+            if truth.is_file():
+                placer.copy(truth, f"{Path(name).stem}_truth.npz", keep=own)
+            placer.put(found.name, found.read_bytes())
+            for file, text in texts.items():
+                placer.put(file, text.encode())
             made = Manifest(__version__, name, drive_folder, package, dict(parameters or {}), placer.files)
             manifest.write(folder, made)
             placer.tidy()
@@ -105,36 +127,17 @@ def build(
                 "close what has it open, or pause the sync, and run the command again: it goes on from there"
             )
             raise InputError(explain(f"to write the bundle to {folder}", str(error), fix)) from error
-    _say_next(folder, made, _declared(lessons), say)
+    _say_next(folder, made, declared, say)
     return folder
 
 
 def notebooks() -> list[Path]:
-    """
-    List the workshop's notebooks, the one with all lessons first.
-
-    Returns
-    -------
-    list of pathlib.Path
-        In the order of their numbers.
-    """
+    """List the workshop's notebooks in the order of their numbers, the one with all lessons first."""
     return sorted(resource("notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 
 def requirements() -> Path:
-    """
-    Find the list of what a CaImAn environment needs beside CaImAn.
-
-    Returns
-    -------
-    pathlib.Path
-        In the checkout, or inside the installed package.
-
-    Raises
-    ------
-    MissingFileError
-        Neither is there.
-    """
+    """Find the list of what a CaImAn environment needs beside CaImAn, in checkout or installed package."""
     packaged = Path(__file__).resolve().parents[2] / "_resources" / REQUIREMENTS
     root = checkout()
     path = root / REQUIREMENTS if root else packaged
@@ -145,24 +148,7 @@ def requirements() -> Path:
 
 
 def shape_of(movie: Path) -> tuple[int, int, int]:
-    """
-    Open a movie with the engine that Colab has, and look at its first frame.
-
-    Parameters
-    ----------
-    movie : pathlib.Path
-        The file.
-
-    Returns
-    -------
-    tuple of int
-        Frames, rows, columns.
-
-    Raises
-    ------
-    InputError
-        It can't be read.
-    """
+    """Open a movie with the engine that Colab has, read its first frame, and give frames, rows, columns."""
     from cnmf_engine.caiman.movies import get_file_size, load
 
     try:
@@ -178,8 +164,31 @@ def shape_of(movie: Path) -> tuple[int, int, int]:
     return int(frames), int(rows), int(columns)  # type: ignore[arg-type]
 
 
-def _declared(lessons: list[Path]) -> dict[int, dict[str, Any]]:
-    return {int(path.name[:2]): parameters_of(path) for path in lessons}
+def on_drive(text: str) -> str:
+    r"""
+    Read where a folder is on Drive, however it was written down.
+
+    As Colab has it (``MyDrive/...``), with Colab's mount point in front, or as Drive for desktop has it
+    (``G:\My Drive\...``).
+    """
+    parts = [
+        part for part in unicodedata.normalize("NFC", text).replace("\\", "/").split("/") if part.strip()
+    ]
+    joined = ["".join(part.split()) for part in parts]  # "My Drive", "Shared drives"
+    first = next((n for n, part in enumerate(joined) if part.lower() in ("mydrive", "shareddrives")), None)
+    if first is None or len(parts) < first + 2 or ".." in parts:
+        expected = f"a folder on Drive, starting with {' or '.join(_ROOTS)}"
+        fix = "write for example --drive-folder MyDrive/imaging-course"
+        raise ParameterError(explain(expected, repr(text), fix))
+    root = _ROOTS[joined[first].lower() == "shareddrives"]
+    return "/".join([root, *parts[first + 1 :]])
+
+
+def safe_name(name: str) -> str:
+    """Give a file a name that all systems and Drive can have; umlauts, spaces and ``&`` stay."""
+    # macOS may take letters and their dots apart; the notebooks have to name the file as it is on Drive.
+    name = _FORBIDDEN.sub("_", unicodedata.normalize("NFC", name)).rstrip(" .")
+    return f"_{name}" if _DEVICES.fullmatch(name.split(".")[0].strip()) or not name else name
 
 
 def _usable(folder: Path) -> Manifest | None:
@@ -199,27 +208,6 @@ def _usable(folder: Path) -> Manifest | None:
         found = f"one that can't be written to ({type(error).__name__}: {error})"
         raise InputError(explain(expected, found, fix)) from error
     return manifest.read(folder)
-
-
-def _place(
-    folder: Path,
-    before: Manifest | None,
-    wheel: Path,
-    texts: dict[str, str],
-    movie: Path,
-    name: str,
-    say: Callable[[str], None],
-) -> Placer:
-    placer = Placer(folder, before, say)
-    own = movie not in [data.folder() / name for name in data.DEMOS.values()]
-    placer.copy(movie, name, keep=own)
-    truth = movie.with_name(f"{movie.stem}_truth.npz")
-    if truth.is_file():
-        placer.copy(truth, f"{Path(name).stem}_truth.npz", keep=own)
-    placer.put(wheel.name, wheel.read_bytes())
-    for file, text in texts.items():
-        placer.put(file, text.encode())
-    return placer
 
 
 def _readme(drive_folder: str, movie: str, lessons: list[Path], facts: dict[str, Any]) -> str:

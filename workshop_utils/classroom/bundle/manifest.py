@@ -29,18 +29,7 @@ _NOISE = ("desktop.ini", "thumbs.db", "icon\r")
 
 @dataclass(frozen=True)
 class Entry:
-    """
-    One file of a bundle.
-
-    Attributes
-    ----------
-    bytes : int
-        Its size.
-    sha256 : str
-        Its checksum, lower case hexadecimal.
-    keep : bool
-        True for a recording: a later bundle doesn't delete it.
-    """
+    """One file of a bundle; `keep` marks a recording, which a later bundle doesn't delete."""
 
     bytes: int
     sha256: str
@@ -49,52 +38,18 @@ class Entry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """
-    What a folder was made of.
-
-    Attributes
-    ----------
-    workshop : str
-        Version of the workshop.
-    movie : str
-        File name of the movie.
-    drive_folder : str
-        Where the folder belongs on Drive.
-    package : str
-        Address the notebooks install from if there is no wheel.
-    parameters : dict of str to object
-        Further values that were given to the notebooks.
-    files : dict of str to Entry
-        By file name.
-    """
+    """What a folder was made of: the workshop's version, the movie, values for notebooks, files by name."""
 
     workshop: str
     movie: str
-    drive_folder: str
-    package: str = ""
+    drive_folder: str  # where the folder belongs on Drive
+    package: str = ""  # address the notebooks install from if there is no wheel
     parameters: dict[str, Any] = field(default_factory=dict)
     files: dict[str, Entry] = field(default_factory=dict)
 
 
 def read(folder: Path) -> Manifest | None:
-    """
-    Read what a bundle made.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Of the bundle.
-
-    Returns
-    -------
-    Manifest or None
-        None if no bundle was made there.
-
-    Raises
-    ------
-    InputError
-        The file can't be read as a manifest.
-    """
+    """Read what a bundle made; None if none was made there, an InputError if it can't be read."""
     path = folder / NAME
     if not path.is_file():
         return None
@@ -114,16 +69,7 @@ def read(folder: Path) -> Manifest | None:
 
 
 def write(folder: Path, manifest: Manifest) -> None:
-    """
-    Write what a bundle made. The same bundle gives the same file, so that sync programs have nothing to do.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Of the bundle.
-    manifest : Manifest
-        Its content.
-    """
+    """Write what a bundle made; a file that says so already stays, for sync programs' sake."""
     text = json.dumps({"version": _VERSION, **asdict(manifest)}, indent=1, ensure_ascii=False) + "\n"
     path = folder / NAME
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
@@ -131,21 +77,7 @@ def write(folder: Path, manifest: Manifest) -> None:
 
 
 def unknown(folder: Path, manifest: Manifest) -> list[str]:
-    """
-    List what lies in a bundle's folder and isn't of the bundle.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Of the bundle.
-    manifest : Manifest
-        What the bundle made.
-
-    Returns
-    -------
-    list of str
-        Names; without hidden files and what systems leave in every folder.
-    """
+    """List what lies in a bundle's folder and isn't of it, without what systems leave in every folder."""
     names = sorted(item.name for item in folder.iterdir())
     return [
         name
@@ -158,18 +90,7 @@ def unknown(folder: Path, manifest: Manifest) -> list[str]:
 
 
 class Placer:
-    """
-    Put files into a bundle's folder and note them.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        The folder; it exists.
-    before : Manifest or None
-        What an earlier bundle made there.
-    say : callable
-        Gets a line for each file that is written, set aside or deleted.
-    """
+    """Puts files into a bundle's folder, which exists, and notes them; says what it writes and sets aside."""
 
     def __init__(self, folder: Path, before: Manifest | None, say: Callable[[str], None]) -> None:
         self.folder = folder
@@ -178,16 +99,7 @@ class Placer:
         self._say = say
 
     def put(self, name: str, content: bytes) -> None:
-        """
-        Write a file, unless it is there already.
-
-        Parameters
-        ----------
-        name : str
-            Its name.
-        content : bytes
-            What belongs into it.
-        """
+        """Write a file, unless it is there already."""
         path = self.folder / name
         new = hashlib.sha256(content).hexdigest()
         self.files[name] = Entry(len(content), new)
@@ -200,18 +112,7 @@ class Placer:
         self._say(f"{name}: written, {human_bytes(len(content))}")
 
     def copy(self, source: Path, name: str, keep: bool) -> None:
-        """
-        Copy a large file, unless it is there already.
-
-        Parameters
-        ----------
-        source : pathlib.Path
-            The file to copy.
-        name : str
-            Its name in the bundle.
-        keep : bool
-            It is a recording: a later bundle doesn't delete it.
-        """
+        """Copy a large file, unless it is there already; `keep` a recording."""
         path = self.folder / name
         in_place = path.exists() and os.path.samefile(path, source)
         self.files[name] = Entry(source.stat().st_size, sha256(source), keep or in_place)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
+import email
 import importlib.metadata
 import json
-import re
 import subprocess
 import sys
 import zipfile
@@ -14,9 +13,12 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from packaging.utils import canonicalize_name
+
 from cnmf_engine.base.errors import InputError, MissingFileError, explain
 from workshop_utils import __version__
 from workshop_utils.lessons import resource
+from workshop_utils.movies.copying import sha256
 
 __all__ = ["PATTERN", "checkout", "differences", "find_wheel", "version_of"]
 
@@ -28,41 +30,17 @@ _OWN_WHEEL = "give the wheel file that you have: --wheel calcium_workshop-....wh
 
 
 def checkout() -> Path | None:
-    """
-    Find the project's folder, if the workshop runs from one.
-
-    Returns
-    -------
-    pathlib.Path or None
-        The folder with ``pyproject.toml``; None for an installed package.
-    """
+    """Find the project's folder, with ``pyproject.toml``; None for an installed package."""
     root = _packages_folder()
     return root if (root / "pyproject.toml").is_file() else None
 
 
 def find_wheel(given: str | Path | None, temporary: Path) -> Path:
     """
-    Find this workshop's wheel, or build it.
+    Find this workshop's wheel, or build it into a temporary folder.
 
-    Parameters
-    ----------
-    given : path-like, optional
-        A wheel, or the folder of one. By default it is built from the checkout, or it is the one this
-        package was installed from.
-    temporary : pathlib.Path
-        Folder for a wheel that has to be built.
-
-    Returns
-    -------
-    pathlib.Path
-        The wheel.
-
-    Raises
-    ------
-    MissingFileError
-        There is none, or it can't be built; the message says what to do.
-    InputError
-        The file isn't a wheel of this version of the workshop.
+    The given one (a file, or its folder), else one that is built from the checkout, else the one this package
+    was installed from. A MissingFileError says what to do if there is none.
     """
     if given is not None:
         return _checked(_given(Path(given).expanduser()))
@@ -73,61 +51,33 @@ def find_wheel(given: str | Path | None, temporary: Path) -> Path:
 
 
 def version_of(wheel: Path) -> str:
-    """
-    Read the version of a wheel of the workshop.
-
-    Parameters
-    ----------
-    wheel : pathlib.Path
-        The file.
-
-    Returns
-    -------
-    str
-        As the wheel itself says it.
-
-    Raises
-    ------
-    InputError
-        It isn't a wheel of the workshop.
-    """
+    """Read the version of a wheel as it says it itself; an InputError if it isn't the workshop's."""
     expected = f"a wheel of the workshop ({PATTERN}): {wheel}"
     try:
         with zipfile.ZipFile(wheel) as archive:
             damaged = archive.testzip()
-            names = [name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)]
-            text = archive.read(names[0]).decode() if names else ""
+            names = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+            facts = email.message_from_bytes(archive.read(names[0])) if names else {}
     except (zipfile.BadZipFile, OSError, EOFError) as error:
-        fix = "copy or build it again; it may have been cut off"
-        raise InputError(explain(expected, f"{type(error).__name__}: {error}", fix)) from error
-    facts = dict(re.findall(r"^(Name|Version): *(\S+)$", text, re.MULTILINE))
-    if damaged or facts.get("Name", "").replace("_", "-") != "calcium-workshop" or "Version" not in facts:
-        found = (
-            f"damaged content ({damaged})" if damaged else f"a file of {facts.get('Name', 'something else')}"
-        )
+        found = f"{type(error).__name__}: {error}; it may have been cut off"
+        raise InputError(explain(expected, found, "copy or build it again")) from error
+    name = facts.get("Name", "something else")
+    if damaged or canonicalize_name(name) != "calcium-workshop" or "Version" not in facts:
+        found = f"damaged content ({damaged})" if damaged else f"a file of {name}"
         raise InputError(explain(expected, found, "copy or build it again, or name another file"))
     return facts["Version"]
 
 
 def differences(wheel: Path) -> list[str]:
-    """
-    Compare a wheel with the workshop that runs now.
-
-    Parameters
-    ----------
-    wheel : pathlib.Path
-        A wheel of the workshop.
-
-    Returns
-    -------
-    list of str
-        Files that differ, or that only one of the two has.
-    """
+    """List the files in which a wheel differs from the workshop that runs now."""
     root, found = _packages_folder(), []
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if name.startswith(tuple(f"{p}/" for p in _PACKAGES))}
         for name in sorted(names):
-            here = _here(root, name)
+            here = root / name
+            if name.startswith(_RESOURCES):  # a checkout keeps notebooks and data beside the packages
+                kind, _, rest = name.removeprefix(_RESOURCES).partition("/")
+                here = resource(kind) / rest if rest else (checkout() or root / _RESOURCES) / kind
             if not here.is_file() or _lines(here.read_bytes()) != _lines(archive.read(name)):
                 found.append(name)
     modules = (path.relative_to(root).as_posix() for p in _PACKAGES for path in (root / p).rglob("*.py"))
@@ -136,14 +86,6 @@ def differences(wheel: Path) -> list[str]:
 
 def _packages_folder() -> Path:
     return Path(__file__).resolve().parents[3]
-
-
-def _here(root: Path, name: str) -> Path:
-    """Where a file of the wheel is now: a checkout keeps notebooks and data beside the packages."""
-    if not name.startswith(_RESOURCES):
-        return root / name
-    kind, _, rest = name.removeprefix(_RESOURCES).partition("/")
-    return resource(kind) / rest if rest else (checkout() or root / _RESOURCES) / kind
 
 
 def _lines(content: bytes) -> bytes:
@@ -207,13 +149,15 @@ def _installed_from(temporary: Path) -> Path:
         address = f"{vcs['vcs']}+{url}@{vcs.get('commit_id', '')}".rstrip("@") if vcs else url
         folder = f"#subdirectory={origin['subdirectory']}" if origin.get("subdirectory") else ""
         return _build(f"calcium-workshop @ {address}{folder}", temporary)
-    path = _local(url)
+    parts = urlsplit(url)
+    share = f"//{parts.netloc}" if parts.netloc not in ("", "localhost") else ""  # of a Windows network
+    path = Path(share + url2pathname(parts.path))
     if path.is_dir() and (path / "pyproject.toml").is_file():
         return _build(str(path), temporary)
     if not path.is_file():
         raise MissingFileError(_no_wheel(f"that {path}, which it was installed from, is gone"))
     hashes = origin.get("archive_info", {}).get("hashes", {})
-    if "sha256" in hashes and hashlib.sha256(path.read_bytes()).hexdigest() != hashes["sha256"]:
+    if "sha256" in hashes and sha256(path) != hashes["sha256"]:
         raise MissingFileError(_no_wheel(f"that {path}, which it was installed from, has changed since"))
     if path.suffix != ".whl":
         return _build(str(path), temporary)
@@ -229,12 +173,6 @@ def _origin() -> dict[str, Any]:
         ):
             return dict(json.loads(distribution.read_text("direct_url.json") or "{}"))
     return {}
-
-
-def _local(url: str) -> Path:
-    parts = urlsplit(url)
-    path = url2pathname(parts.path)
-    return Path(f"//{parts.netloc}{path}" if parts.netloc not in ("", "localhost") else path)
 
 
 def _no_wheel(found: str) -> str:

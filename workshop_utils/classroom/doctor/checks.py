@@ -19,20 +19,7 @@ _PACKAGES = {"cv2": "opencv-python-headless", "PIL": "pillow", "imageio_ffmpeg":
 
 
 class Check(NamedTuple):
-    """
-    What one look has shown.
-
-    Attributes
-    ----------
-    name : str
-        What was looked at.
-    ok : bool
-        Whether the lessons can go on with it.
-    found : str
-        What is there.
-    fix : str
-        The command or the step that mends it; empty if it is well.
-    """
+    """What one look has shown: what is there, whether the lessons can go on, and if not, what mends it."""
 
     name: str
     ok: bool
@@ -52,22 +39,11 @@ class Fault(Exception):
         self.found, self.fix = found, fix
 
 
-def looked(name: str, look: Callable[[], str]) -> Check:
+def looked(name: str, look: Callable[[], str], mends: str = "") -> Check:
     """
-    Look at one thing, whatever happens.
+    Look at one thing, whatever happens: a look that itself fails is one that isn't OK and names the error.
 
-    Parameters
-    ----------
-    name : str
-        What is looked at.
-    look : callable
-        Returns what it found; raises `Fault`, or an error worded by `cnmf_engine.base.errors.explain`, if
-        that has to be mended.
-
-    Returns
-    -------
-    Check
-        The result. A look that itself fails is one that isn't OK and names the error.
+    `look` gives what it found, or raises `Fault` or any error. `mends` is what mends those that don't say so.
     """
     try:
         return Check(name, True, look())
@@ -78,38 +54,22 @@ def looked(name: str, look: Callable[[], str]) -> Check:
         if missing and missing != "caiman":
             found = f"the module {missing} is missing, so this couldn't be looked at"
             return Check(name, False, found, pip_install(_PACKAGES.get(missing, missing)))
-        return _failed(name, error)
+        return _failed(name, error, mends)
     except Exception as error:  # whatever is wrong here: it must not hide the lines after it
-        return _failed(name, error)
+        return _failed(name, error, mends)
 
 
 def parts_of(error: BaseException | str) -> tuple[str, str, str] | None:
-    """
-    Take an error's message apart.
-
-    Parameters
-    ----------
-    error : exception or str
-        Worded by `cnmf_engine.base.errors.explain`, or not.
-
-    Returns
-    -------
-    tuple of str or None
-        What was expected, what was found and what to do; None for another message.
-    """
+    """Take a message of `cnmf_engine.base.errors.explain` apart: expected, found, to do; None for another."""
     match = _PARTS.search(str(error))
     return None if match is None else (match["expected"], match["found"], match["fix"])
 
 
 def pip_command() -> str:
     """
-    Name the pip of the Python that runs this.
+    Name the pip of the Python that runs this; another Python's pip mends nothing.
 
-    Returns
-    -------
-    str
-        ``'%pip'`` in a notebook; in a terminal ``'python -m pip'`` if `python` is this one there, else with
-        its path: another Python's pip mends nothing.
+    That is `%pip` in a notebook; in a terminal `python -m pip` if that is this one there, else with its path.
     """
     from workshop_utils.places import in_kernel
 
@@ -121,35 +81,19 @@ def pip_command() -> str:
 
 
 def pip_install(*requirements: str) -> str:
-    """
-    Word the command that installs packages.
-
-    Parameters
-    ----------
-    *requirements : str
-        As pip understands them.
-
-    Returns
-    -------
-    str
-        The command, quoted for every shell; in a notebook with the words that it needs a restart.
-    """
+    """Word the command that installs packages, quoted for every shell; in a notebook with a restart."""
     quoted = " ".join(f'"{one}"' if re.search(r"[<>=!~\[ ;&]", one) else one for one in requirements)
     command = f"{pip_command()} install {quoted}"
     return f"{command} in a cell, then restart the kernel" if command.startswith("%") else command
 
 
-def _failed(name: str, error: Exception) -> Check:
-    parts = parts_of(error)
-    if parts is not None:
-        expected, found, fix = map(_one_line, parts)
-        return Check(name, False, f"{found} (expected: {expected})", fix)
-    found = f"couldn't be looked at ({type(error).__name__}: {_one_line(error)})"
-    return Check(name, False, found, "show your instructor this line, or report it with the line above it")
-
-
-def _one_line(text: object) -> str:
-    return " ".join(str(text).split())
+def _failed(name: str, error: Exception, mends: str) -> Check:
+    if parts := parts_of(error):
+        expected, found, fix = (" ".join(part.split()) for part in parts)
+        return Check(name, False, f"{found} (expected: {expected})", mends or fix)
+    found = f"couldn't be looked at ({type(error).__name__}: {' '.join(str(error).split())})"
+    report = "show your instructor this line, or report it with the line above it"
+    return Check(name, False, found, mends or report)
 
 
 def _same_file(one: str | None, other: str) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from workshop_utils.classroom.doctor.checks import Check, Fault, looked
 
-__all__ = ["Recording", "folders", "memory", "movie", "truth"]
+__all__ = ["Recording", "folders", "memory", "movie"]
 
 # Below this even the demo runs into trouble: Python and its libraries take half of it.
 _LEAST_MEMORY = 1_000_000_000
@@ -25,18 +25,7 @@ _FRAMES = 3
 
 @dataclass
 class Recording:
-    """
-    What is examined, and what has been learnt of it so far.
-
-    Attributes
-    ----------
-    requested, results : str
-        The movie and the folder of results as they were asked for.
-    path : pathlib.Path or None
-        The movie's file, once found.
-    shape : tuple of int or None
-        Frames, rows, columns, once read.
-    """
+    """What is examined, as it was asked for; its file and (frames, rows, columns), once they are known."""
 
     requested: str
     results: str
@@ -53,57 +42,57 @@ class Recording:
         return session.results_folder(self.results, self.path or named)
 
 
-def movie(recording: Recording) -> Check:
-    """Find the movie, and read its first frames and its last."""
-    return looked("movie", lambda: _movie(recording))
-
-
-def truth(recording: Recording) -> Iterator[Check]:
-    """Say whether there is an answer key beside the movie."""
+def movie(recording: Recording) -> Iterator[Check]:
+    """Find the movie, read its first frames and its last, and say whether it has an answer key."""
+    yield looked("movie", lambda: _movie(recording))
     if recording.path is not None:
         yield looked("answer key", lambda: _truth(recording))
 
 
 def memory(recording: Recording) -> Iterator[Check]:
     """Say how many processor cores there are, and whether the memory is enough for the movie."""
-    yield looked("processor cores", lambda: str(_machine(recording.folder).cpus))
+
+    def cores() -> str:
+        from workshop_utils import system
+
+        return str(system.machine(recording.folder).cpus)
+
+    yield looked("processor cores", cores)
     yield looked("memory", lambda: _memory(recording))
 
 
 def folders(recording: Recording) -> Iterator[Check]:
     """Write to the folder of results and to the one for working files, and see whether there is room."""
-    from workshop_utils.files import human_bytes
-
-    def look(folder: Path, share: float, fix: str) -> str:
-        _write(folder, fix)
-        free, needed = _free(folder), _SMALL_FILES + int(share * _copies(recording))
-        if free < needed:
-            raise Fault(
-                f"{human_bytes(free)} free in {folder}, and this movie needs {human_bytes(needed)}",
-                f"delete {human_bytes(needed - free)} there, or {fix}",
-            )
-        return f"{folder} can be written to, {human_bytes(free)} free, {human_bytes(needed)} needed at most"
-
     scratch = os.environ.get("WORKSHOP_SCRATCH")
     other = "name a folder on another disk (in a lesson results = '...', in a terminal --results ...)"
     # With a folder for working files, only what later lessons need is kept with the results: one copy of two.
-    yield looked("results folder", lambda: look(recording.folder, 0.5 if scratch else 1.0, other))
-    yield from _session(recording)
+    share = 0.5 if scratch else 1.0
+    yield looked("results folder", lambda: _room(recording, recording.folder, share, other))
+    from workshop_utils.session import file as session_file
+
+    if (recording.folder / session_file.FILE_NAME).is_file():
+        yield looked("results so far", lambda: _whose(recording))
     if scratch:
         place = Path(scratch).expanduser().resolve()
-        other = "name another folder in WORKSHOP_SCRATCH, or unset it"
-        yield looked("working files", lambda: look(place, 1.0, other))
+        fix = "name another folder in WORKSHOP_SCRATCH, or unset it"
+        yield looked("working files", lambda: _room(recording, place, 1.0, fix))
 
 
 def _movie(recording: Recording) -> str:
     from cnmf_engine.movies.opening import open_movie
     from workshop_utils.files import human_bytes
-    from workshop_utils.movies import data
+    from workshop_utils.movies import data, known
 
-    known = None if Path(recording.requested).expanduser().exists() else _known(recording.requested)
-    if known is not None and not known[0].exists():
-        return f"{recording.requested} isn't here yet: the first lesson downloads it from {known[1]}"
-    recording.path = path = known[0] if known is not None else data.get(recording.requested)
+    entry = None
+    if not Path(recording.requested).expanduser().exists():
+        entry = known.registry().get(recording.requested)
+    if entry is None or not entry.address:
+        path = data.get(recording.requested)
+    else:
+        path = known.cache_folder() / entry.name
+        if not path.exists():
+            return f"{entry.name} isn't here yet: the first lesson downloads it from {entry.address}"
+    recording.path = path
     with _silent("tifffile"), open_movie(path) as reader:
         shape = tuple(int(length) for length in reader.shape)
         recording.shape = shape
@@ -126,14 +115,6 @@ def _silent(name: str) -> Iterator[None]:
         logger.disabled = before
 
 
-def _known(name: str) -> tuple[Path, str] | None:
-    """Give the file and the address of a movie that is downloaded when it is first used."""
-    from workshop_utils.movies.known import cache_folder, registry
-
-    entry = registry().get(name)
-    return None if entry is None or not entry.address else (cache_folder() / name, entry.address)
-
-
 def _truth(recording: Recording) -> str:
     from workshop_utils.movies import data
 
@@ -143,18 +124,12 @@ def _truth(recording: Recording) -> str:
     return "it is there; the lessons score what you find"
 
 
-def _machine(folder: Path):
-    from workshop_utils import system
-
-    return system.machine(folder)
-
-
 def _memory(recording: Recording) -> str:
     from workshop_utils import system
     from workshop_utils.engine import find_engine
     from workshop_utils.files import human_bytes
 
-    here = _machine(recording.folder)
+    here = system.machine(recording.folder)
     found = f"{human_bytes(here.memory_free)} free of {human_bytes(here.memory)}"
     if here.memory_free < _LEAST_MEMORY:
         raise Fault(found, "close other programs and shut down other notebooks' kernels, then look again")
@@ -173,26 +148,10 @@ def _memory(recording: Recording) -> str:
     )
 
 
-def _copies(recording: Recording) -> int:
-    """Count the bytes of working copies that this movie still has to get; some may be there from before."""
+def _room(recording: Recording, folder: Path, share: float, fix: str) -> str:
+    """Write to a folder, or where it would be made, and compare what is free with what is needed."""
     from workshop_utils import system
-
-    if recording.shape is None:
-        return 0
-    return system.will_it_fit(recording.shape, recording.folder).disk_needed
-
-
-def _free(folder: Path) -> int:
-    """Count what is free, with what a further run would write over."""
-    from workshop_utils.files import existing
-
-    old = sum(file.stat().st_size for file in folder.rglob("*.mmap")) if folder.is_dir() else 0
-    return shutil.disk_usage(existing(folder)).free + old
-
-
-def _write(folder: Path, fix: str) -> None:
-    """Write a file and remove it again, in the folder or in the one that it would be made in."""
-    from workshop_utils.files import existing
+    from workshop_utils.files import existing, human_bytes
 
     place = existing(folder)
     if not place.is_dir():
@@ -204,14 +163,18 @@ def _write(folder: Path, fix: str) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         raise Fault(f"{place} can't be written to ({error.strerror or error})", fix) from error
-
-
-def _session(recording: Recording) -> Iterator[Check]:
-    """Say whose results are in the folder, where there are any."""
-    from workshop_utils.session import file as session_file
-
-    if (recording.folder / session_file.FILE_NAME).is_file():
-        yield looked("results so far", lambda: _whose(recording))
+    # A further run writes over the maps of the one before.
+    maps = folder.rglob("*.mmap") if folder.is_dir() else ()
+    free = shutil.disk_usage(place).free + sum(file.stat().st_size for file in maps)
+    needed = _SMALL_FILES
+    if recording.shape is not None:
+        needed += int(share * system.will_it_fit(recording.shape, recording.folder).disk_needed)
+    if free < needed:
+        raise Fault(
+            f"{human_bytes(free)} free in {folder}, and this movie needs {human_bytes(needed)}",
+            f"delete {human_bytes(needed - free)} there, or {fix}",
+        )
+    return f"{folder} can be written to, {human_bytes(free)} free, {human_bytes(needed)} needed at most"
 
 
 def _whose(recording: Recording) -> str:

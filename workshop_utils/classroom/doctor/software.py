@@ -1,4 +1,4 @@
-"""Python, the packages the workshop needs, and the engine: whether they are here and work together."""
+"""Python, packages, engine, and what shows notebooks: whether they are here and work together."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from typing import Any
 
 from workshop_utils.classroom.doctor.checks import Check, Fault, looked, parts_of, pip_install
 
-__all__ = ["Imports", "caiman", "packages", "python", "version_of", "workshop"]
+__all__ = ["Imports", "caiman", "front_end", "packages", "python", "version_of", "workshop"]
 
 DISTRIBUTION = "calcium-workshop"
+# Of the packages: a checkout, or where packages are installed.
+_FOLDER = Path(__file__).resolve().parents[3]
 # All of them hold the module cv2, and conda calls its own by any of these names.
 _SAME = {
     "opencv-python-headless": ("opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python")
@@ -32,6 +34,8 @@ _COMPILED = {
     "bokeh.plotting": "bokeh",
     "tifffile": "tifffile",
 }
+# ipywidgets' Python part and its part in the browser change together.
+_BROWSER_PART = {7: 1, 8: 3}
 _MARK = "workshop doctor: "
 _PATIENCE = 180.0
 _CHILD = f"""
@@ -49,16 +53,6 @@ except BaseException as error:
     told["failed"] = f"{{type(error).__name__}}: {{error}}"
 print({_MARK!r} + json.dumps(told))
 """
-
-
-def python() -> Check:
-    """Say whether this Python is one that the workshop runs on."""
-    return looked("Python", _python)
-
-
-def workshop() -> Check:
-    """Say which copy of the workshop this is."""
-    return looked("workshop", _workshop)
 
 
 def packages() -> Iterator[Check]:
@@ -89,13 +83,15 @@ class Imports:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen | None = None
+        # What this process finds modules in, a checkout that isn't installed among it.
+        path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(_FOLDER)]))
         with contextlib.suppress(OSError, ValueError):
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _CHILD],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": _search_path(), "PYTHONIOENCODING": "utf-8"},
+                env={**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"},
             )
 
     def checks(self) -> Iterator[Check]:
@@ -114,7 +110,7 @@ class Imports:
 
         chosen = find_engine()
         if self._process is None:
-            return f"{_unnamed(str(chosen))} (not imported: no second Python could be started)"
+            return f"{str(chosen).removeprefix('Engine: ')} (not imported: no second Python could be started)"
         try:
             out, errors = self._process.communicate(timeout=_PATIENCE)
         except subprocess.TimeoutExpired:
@@ -134,14 +130,31 @@ class Imports:
             )
         told |= json.loads(answer.removeprefix(_MARK))
         if "engine" in told:
-            return _unnamed(told["engine"])
-        _, found, fix = parts_of(told["failed"]) or ("", told["failed"], _mend_engine(chosen.name))
+            return told["engine"].removeprefix("Engine: ")
+        mends = pip_install("--force-reinstall", DISTRIBUTION) + ", or from the file you installed it from"
+        if chosen.name == "caiman":
+            mends = (
+                "WORKSHOP_ENGINE=embedded runs the lessons without CaImAn; conda env create -f "
+                "environment.yml makes a new environment with it"
+            )
+        _, found, fix = parts_of(told["failed"]) or ("", told["failed"], mends)
         raise Fault(f"{chosen.name} was chosen and can't be imported: {' '.join(found.split())}", fix)
 
 
-def caiman() -> Check:
-    """Say whether there is a CaImAn, and whether it is CaImAn."""
-    return looked("CaImAn", _caiman)
+def front_end() -> Iterator[Check]:
+    """Look at the place, at Drive in Colab, and at what shows notebooks, widgets and plots."""
+    from workshop_utils.places import where
+
+    place = where()
+    yield looked("place", lambda: str(place))
+    if place.name == "Colab":
+        yield looked("Drive", _drive)
+        yield looked("workshop folder", _folder)
+    if place.name == "terminal":
+        yield looked("notebooks", _notebooks)
+    yield looked("widgets", lambda: _widgets(place.name))
+    yield looked("plots", _plots)
+    yield looked("whole runs", _whole_runs)
 
 
 def version_of(distribution: str) -> str | None:
@@ -152,7 +165,8 @@ def version_of(distribution: str) -> str | None:
         return None
 
 
-def _python() -> str:
+def python() -> str:
+    """Say whether this Python is one that the workshop runs on."""
     from packaging.specifiers import SpecifierSet
 
     version = ".".join(map(str, sys.version_info[:3]))
@@ -166,16 +180,16 @@ def _python() -> str:
     return f"{version} ({sys.executable})"
 
 
-def _workshop() -> str:
+def workshop() -> str:
+    """Say which copy of the workshop this is."""
     from workshop_utils import __version__
 
-    folder = Path(__file__).resolve().parents[3]
     if version_of(DISTRIBUTION) is None:
         return (
-            f"{__version__} in {folder}, not installed; {pip_install(str(folder))} makes the command "
+            f"{__version__} in {_FOLDER}, not installed; {pip_install(str(_FOLDER))} makes the command "
             "`workshop` and brings the packages"
         )
-    return f"{__version__} in {folder}"
+    return f"{__version__} in {_FOLDER}"
 
 
 def _about() -> tuple[str, list[str]]:
@@ -186,9 +200,7 @@ def _about() -> tuple[str, list[str]]:
     except importlib.metadata.PackageNotFoundError:
         import tomllib
 
-        project = tomllib.loads(
-            (Path(__file__).resolve().parents[3] / "pyproject.toml").read_text(encoding="utf-8")
-        )["project"]
+        project = tomllib.loads((_FOLDER / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         return project["requires-python"], project["dependencies"]
 
 
@@ -214,7 +226,8 @@ def _package(requirement: Any) -> str:
     raise Fault(f"not installed, needed is {requirement.specifier or 'any version'}", pip_install(wanted))
 
 
-def _caiman() -> str:
+def caiman() -> str:
+    """Say whether there is a CaImAn, and whether it is CaImAn."""
     from workshop_utils.engine.installed import caiman_here
 
     here = caiman_here()
@@ -226,21 +239,65 @@ def _caiman() -> str:
     return here.found
 
 
-def _mend_engine(name: str) -> str:
-    if name == "caiman":
-        return (
-            "WORKSHOP_ENGINE=embedded runs the lessons without CaImAn; conda env create -f environment.yml "
-            "makes a new environment with it"
+def _drive() -> str:
+    from workshop_utils import colab
+
+    point = colab.mount_point()
+    if not colab.mounted():
+        raise Fault(
+            f"not mounted at {point}, so results are gone when this machine is closed",
+            "run the lesson's first code cells again and allow access in the window that opens",
         )
-    return pip_install("--force-reinstall", DISTRIBUTION) + ", or from the file you installed it from"
+    return f"mounted at {point}"
 
 
-def _unnamed(engine: str) -> str:
-    return engine.removeprefix("Engine: ")
+def _folder() -> str:
+    from workshop_utils import colab
+
+    copy = colab.mount_point().parent / colab.LOCAL_FOLDER
+    if copy.is_dir():
+        return f"copied to {copy.resolve()}"
+    return f"{colab.find_folder()}, not copied yet: the lesson's first cell does that"
 
 
-def _search_path() -> str:
-    """Give the child what this process finds modules in, a checkout that isn't installed among it."""
-    own = str(Path(__file__).resolve().parents[3])
-    before = os.environ.get("PYTHONPATH", "")
-    return os.pathsep.join(part for part in (before, own) if part)
+def _notebooks() -> str:
+    lab, classic, kernel = (version_of(name) for name in ("jupyterlab", "notebook", "ipykernel"))
+    if lab:
+        return f"JupyterLab {lab}, started with `jupyter lab`"
+    if classic:
+        return f"Jupyter Notebook {classic}, started with `jupyter notebook`"
+    if kernel:
+        return f"ipykernel {kernel}, with which VS Code opens them; no JupyterLab here"
+    raise Fault("nothing here opens notebooks", pip_install("jupyterlab"))
+
+
+def _widgets(place: str) -> str:
+    here, anywidget = version_of("ipywidgets"), version_of("anywidget")
+    if here is None or anywidget is None:
+        missing = [name for name, version in (("ipywidgets", here), ("anywidget", anywidget)) if not version]
+        raise Fault(f"{' and '.join(missing)} not installed", pip_install(*missing))
+    browser, wanted = version_of("jupyterlab_widgets"), _BROWSER_PART.get(int(here.split(".")[0]))
+    # Colab, Kaggle and VS Code bring their own part for the browser.
+    in_browser = place in ("JupyterLab", "Jupyter", "Binder", "terminal")
+    if in_browser and browser and wanted and int(browser.split(".")[0]) != wanted:
+        raise Fault(
+            f"ipywidgets {here} and jupyterlab_widgets {browser} don't belong together: sliders stay empty",
+            f"{pip_install(f'jupyterlab_widgets=={wanted}.*')}; then start Jupyter again",
+        )
+    hint = "; allow VS Code to download their scripts when it asks" if place == "VS Code" else ""
+    return f"ipywidgets {here}, anywidget {anywidget}{hint}"
+
+
+def _plots() -> str:
+    from cnmf_engine.view.resources import bokeh_resources
+
+    if bokeh_resources().mode == "cdn":
+        return f"bokeh {version_of('bokeh')}, its scripts come from the internet"
+    return f"bokeh {version_of('bokeh')}, its scripts come from the package: works without internet"
+
+
+def _whole_runs() -> str:
+    version = version_of("papermill")
+    if version is None:
+        return "no papermill; only `workshop run` needs it, and a lesson that offers to run others brings it"
+    return f"papermill {version}, for `workshop run`"
