@@ -11,19 +11,7 @@ from workshop_utils.session.runner import RunError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """
-    Build the site, or check links.
-
-    Parameters
-    ----------
-    arguments : list of str, optional
-        Of the command line.
-
-    Returns
-    -------
-    int
-        0 when all is well, 1 otherwise.
-    """
+    """Build the site, or check links; 0 when all is well, 1 otherwise."""
     parser = argparse.ArgumentParser(description="Render the executed lessons to a static site.")
     parser.add_argument("--folder", type=Path, default=Path("build/gallery"), help="for results and the site")
     parser.add_argument("--links", action="store_true", help="only ask whether links to elsewhere work")

@@ -22,28 +22,7 @@ _PAGES, _RESULTS = "pages", "results"
 
 
 def build(folder: Path, notebooks: Path | None = None, say: Callable[[str], None] = print) -> Path:
-    """
-    Make the site from the lessons as they are.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Gets results, sources and the site, in folders of these names.
-    notebooks : pathlib.Path, optional
-        Folder of the notebooks; the workshop's own by default.
-    say : callable
-        Gets lines of text.
-
-    Returns
-    -------
-    pathlib.Path
-        The site.
-
-    Raises
-    ------
-    Problem
-        Something in it is wrong; the text lists what.
-    """
+    """Make the site from the lessons as they are; give its folder, beside those of results and sources."""
     start = time.perf_counter()
     executed = execute(folder / _RESULTS, notebooks, say)
     say(f"Lessons: {sum(lesson.seconds for lesson in executed):.0f} s of execution, of these now "
@@ -52,26 +31,7 @@ def build(folder: Path, notebooks: Path | None = None, say: Callable[[str], None
 
 
 def render(executed: list[Executed], folder: Path, say: Callable[[str], None] = print) -> Path:
-    """
-    Make the site from executed lessons.
-
-    Parameters
-    ----------
-    executed : list of Executed
-        The lessons.
-    folder, say
-        As for `build`.
-
-    Returns
-    -------
-    pathlib.Path
-        The site.
-
-    Raises
-    ------
-    Problem
-        Something in it is wrong; the text lists what.
-    """
+    """Make the site from executed lessons; a `Problem` lists what is wrong in it."""
     start = time.perf_counter()
     pages, site = folder / _PAGES, folder / SITE
     for old in (pages, site):
@@ -93,28 +53,7 @@ def render(executed: list[Executed], folder: Path, say: Callable[[str], None] = 
 
 
 def sphinx(source: Path, target: Path, builder: str, settings: tuple[str, ...] = ()) -> str:
-    """
-    Call Sphinx; a warning is an error.
-
-    Parameters
-    ----------
-    source, target : pathlib.Path
-        Folders.
-    builder : str
-        Such as 'html'.
-    settings : tuple of str
-        Like 'name=value', before those of the configuration.
-
-    Returns
-    -------
-    str
-        What Sphinx printed.
-
-    Raises
-    ------
-    Problem
-        With what it warned of.
-    """
+    """Call Sphinx, with settings like 'name=value', and give what it printed; a warning is a `Problem`."""
     command = [sys.executable, "-m", "sphinx", "-b", builder, "-W", "--keep-going", "-q"]
     command += [part for setting in settings for part in ("-D", setting)]
     command += ["-d", str(target.parent / f"doctrees-{builder}"), str(source), str(target)]
@@ -126,23 +65,7 @@ def sphinx(source: Path, target: Path, builder: str, settings: tuple[str, ...] =
 
 
 def check_links(folder: Path, say: Callable[[str], None] = print, settings: tuple[str, ...] = ()) -> None:
-    """
-    Ask every address outside the site that a lesson or document names whether it is still there.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        For working files.
-    say : callable
-        Gets the result in a line.
-    settings : tuple of str
-        For `sphinx`.
-
-    Raises
-    ------
-    Problem
-        With the addresses that can't be had.
-    """
+    """Ask every address outside the site that a lesson or document names whether it is still there."""
     from workshop_utils.lessons import lessons
 
     pages = folder / "links-pages"
@@ -162,23 +85,7 @@ def check_links(folder: Path, say: Callable[[str], None] = print, settings: tupl
 def external(
     source: Path, target: Path, settings: tuple[str, ...] = (), say: Callable[[str], None] = print
 ) -> None:
-    """
-    Check the addresses outside the site in a folder of Sphinx sources.
-
-    Parameters
-    ----------
-    source, target : pathlib.Path
-        Folders.
-    settings : tuple of str
-        For `sphinx`.
-    say : callable
-        Gets the result in a line.
-
-    Raises
-    ------
-    Problem
-        With the addresses that can't be had.
-    """
+    """Check the addresses outside the site in a folder of sources; a `Problem` lists those that fail."""
     shutil.rmtree(target, ignore_errors=True)
     try:
         sphinx(source, target, "linkcheck", settings)

@@ -14,24 +14,18 @@ _LOADED = {
     "script": "src", "link": "href", "img": "src", "iframe": "src", "video": "src", "source": "src",
     "embed": "src", "object": "data", "audio": "src", "input": "src",
 }  # fmt: skip
+#: Tags that need words, the attribute that holds them, and what is said without.
+_WORDED = {
+    "img": ("alt", "a picture without alt text: {}"),
+    "iframe": ("title", "a frame without a title: {}"),
+    "video": ("aria-label", "a video that doesn't say what it shows"),
+}
 #: Relations of `<link>` that only name an address.
 _NAMING = {"canonical", "next", "prev", "search", "index", "author", "license", "genindex", "top", "up"}
 
 
 def check(site: Path) -> list[str]:
-    """
-    Check all pages of a site.
-
-    Parameters
-    ----------
-    site : pathlib.Path
-        Its folder.
-
-    Returns
-    -------
-    list of str
-        One line a fault; empty when all is well.
-    """
+    """Check all pages of a site; one line a fault, empty when all is well."""
     pages = sorted(site.rglob("*.html"))
     if not pages:
         return [f"no page in {site.name}"]
@@ -55,36 +49,25 @@ def _read(path: Path) -> tuple[list[tuple[str, dict[str, Any]]], set[str]]:
 
 def _faults(page: Path, site: Path, read: Any) -> list[str]:
     tags, _ = read(page)
+    found = []
+    headings = sum(name == "h1" for name, _ in tags)
     framed = page.parent.name == "viewers"  # a page's part, in a frame
-    found = _structure(tags, framed)
+    if not framed and headings != 1:
+        found.append(f"{headings} headings of the first rank, one is needed")
+    if not next((facts.get("lang") for name, facts in tags if name == "html"), ""):
+        found.append("the page doesn't say its language")
+    if not any(name == "meta" and facts.get("name") == "viewport" for name, facts in tags):
+        found.append("no viewport: on a phone everything is tiny")
     for name, facts in tags:
-        found += _words(name, facts)
+        words, fault = _WORDED.get(name, ("", ""))
+        if words and not (facts.get(words) or "").strip():
+            found.append(fault.format(facts.get("src")))
         address = facts.get(_LOADED.get(name, ""))
         if address and not (name == "link" and _NAMING & set(facts.get("rel", []))):
             found += _loaded(name, address, page, site)
         if name == "a" and facts.get("href"):
             found += _led(facts["href"], page, site, read)
     return found
-
-
-def _structure(tags: list[tuple[str, dict[str, Any]]], framed: bool) -> list[str]:
-    headings = sum(name == "h1" for name, _ in tags)
-    found = [] if framed or headings == 1 else [f"{headings} headings of the first rank, one is needed"]
-    if not next((facts.get("lang") for name, facts in tags if name == "html"), ""):
-        found.append("the page doesn't say its language")
-    if not any(name == "meta" and facts.get("name") == "viewport" for name, facts in tags):
-        found.append("no viewport: on a phone everything is tiny")
-    return found
-
-
-def _words(name: str, facts: dict[str, Any]) -> list[str]:
-    if name == "img" and not (facts.get("alt") or "").strip():
-        return [f"a picture without alt text: {facts.get('src')}"]
-    if name == "iframe" and not (facts.get("title") or "").strip():
-        return [f"a frame without a title: {facts.get('src')}"]
-    if name == "video" and not (facts.get("aria-label") or "").strip():
-        return ["a video that doesn't say what it shows"]
-    return []
 
 
 def _loaded(name: str, address: str, page: Path, site: Path) -> list[str]:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 from workshop_utils.lessons import lessons
 from workshop_utils.session import runner
@@ -18,22 +19,7 @@ __all__ = ["Executed", "by_movie", "execute", "for_a_page", "found_in"]
 
 @dataclass(frozen=True)
 class Executed:
-    """
-    A lesson with its outputs.
-
-    Attributes
-    ----------
-    number : int
-        Of the lesson.
-    source : pathlib.Path
-        The learner's notebook, without outputs.
-    notebook : pathlib.Path
-        The executed one.
-    movie : str
-        What it was executed on.
-    seconds : float
-        How long that took.
-    """
+    """A lesson with its outputs: the learner's notebook, the executed one, on what, and how long it took."""
 
     number: int
     source: Path
@@ -43,19 +29,7 @@ class Executed:
 
 
 def by_movie(folder: Path | None = None) -> dict[str, dict[int, Path]]:
-    """
-    Sort the lessons by the movie that each names in its parameters.
-
-    Parameters
-    ----------
-    folder : pathlib.Path, optional
-        Of the notebooks; the workshop's own by default.
-
-    Returns
-    -------
-    dict of str to dict of int to pathlib.Path
-        Movie to lessons by number.
-    """
+    """Sort the lessons, by number, by the movie that each names in its parameters."""
     found: dict[str, dict[int, Path]] = {}
     for number, path in lessons(folder).items():
         movie = str(parameters_of(path).get("movie", "demo"))
@@ -72,22 +46,7 @@ def execute(
     """
     Execute all lessons, each on its movie, in one results folder a movie.
 
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Holds the results folders. What is in them with the same movie, parameters, engine and notebook isn't
-        executed again.
-    notebooks : pathlib.Path, optional
-        Folder of the notebooks; the workshop's own by default.
-    say : callable
-        Gets a line of text for each lesson.
-    movies : dict, optional
-        Which lessons on which movie; default what `by_movie` says.
-
-    Returns
-    -------
-    list of Executed
-        In the order of their numbers.
+    What is there already with the same movie, parameters, engine and notebook isn't executed again.
     """
     done: list[Executed] = []
     for movie, chosen in (movies or by_movie(notebooks)).items():
@@ -99,21 +58,9 @@ def execute(
 
 def found_in(results: Path, movie: str, chosen: dict[int, Path]) -> list[Executed]:
     """
-    Take lessons from a results folder.
+    Take lessons from the results folder of a run under `for_a_page`.
 
-    Parameters
-    ----------
-    results : pathlib.Path
-        Of a run under `for_a_page`.
-    movie : str
-        What they were executed on.
-    chosen : dict of int to pathlib.Path
-        The learner's notebooks by number. The executed ones may hold more cells, as the instructor's do.
-
-    Returns
-    -------
-    list of Executed
-        One for each.
+    `chosen` are the learner's notebooks. The executed ones may hold more cells, as the instructor's do.
     """
     state = json.loads((results / runner.STATE).read_text(encoding="utf-8"))["steps"]
     return [
@@ -125,12 +72,5 @@ def found_in(results: Path, movie: str, chosen: dict[int, Path]) -> list[Execute
 @contextlib.contextmanager
 def for_a_page() -> Iterator[None]:
     """Ask the kernels that are started meanwhile for viewers that work in a saved page."""
-    before = os.environ.get("WORKSHOP_SAVED_PAGE")
-    os.environ["WORKSHOP_SAVED_PAGE"] = "1"
-    try:
+    with mock.patch.dict(os.environ, WORKSHOP_SAVED_PAGE="1"):
         yield
-    finally:
-        if before is None:
-            del os.environ["WORKSHOP_SAVED_PAGE"]
-        else:
-            os.environ["WORKSHOP_SAVED_PAGE"] = before

@@ -16,14 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Neutral:
-    """
-    Replaces folders of this machine in texts.
-
-    Parameters
-    ----------
-    folders : iterable of (path-like, str)
-        A folder and what stands for it; an empty text leaves what comes after the folder.
-    """
+    """Replaces folders of this machine in texts; one that nothing stands for leaves what comes after it."""
 
     def __init__(self, folders: Iterable[tuple[str | Path, str]]) -> None:
         pairs: dict[str, str] = {}
@@ -50,19 +43,7 @@ class Neutral:
 
 
 def machine_folders(results: str | Path | None = None) -> list[tuple[str | Path, str]]:
-    """
-    List the folders that may appear in what a lesson prints, and neutral names for them.
-
-    Parameters
-    ----------
-    results : path-like, optional
-        The results folder.
-
-    Returns
-    -------
-    list of (path, str)
-        For `Neutral`.
-    """
+    """List the folders that may appear in what a lesson prints, with neutral names for them."""
     known: list[tuple[str | Path, str]] = [
         (ROOT, ""),
         (sys.prefix, ".venv"),

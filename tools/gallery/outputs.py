@@ -16,7 +16,7 @@ import nbformat
 from tools.gallery.neutral import Neutral
 from workshop_utils.session.notebooks import text_of
 
-__all__ = ["LessonOutputs", "UndescribedError"]
+__all__ = ["LessonOutputs", "UndescribedError", "size_of"]
 
 #: From a page in `notebooks/` to the files that all pages share.
 _STATIC = "../_static"
@@ -50,23 +50,10 @@ class UndescribedError(ValueError):
 
 class LessonOutputs:
     """
-    Turns the outputs of one lesson into HTML and files.
+    Turns the outputs of one lesson into HTML, and files whose names start with the lesson's.
 
-    Parameters
-    ----------
-    name : str
-        The lesson's file name without ending; its files start with it.
-    static : pathlib.Path
-        Folder that the site serves as ``_static``.
-    neutral : Neutral
-        Applied to every text.
-
-    Attributes
-    ----------
-    bokeh : set of str
-        Parts of BokehJS that the viewers need.
-    pictures : list of (pathlib.Path, str)
-        The figures, with what they show, in order; without those that only stand in for a viewer.
+    `bokeh` are the parts of BokehJS that the viewers need, `pictures` the figures with what they show, in
+    order, without those that only stand in for a viewer.
     """
 
     def __init__(self, name: str, static: Path, neutral: Neutral) -> None:
@@ -77,22 +64,9 @@ class LessonOutputs:
 
     def transformed(self, outputs: list[Any]) -> list[Any]:
         """
-        Replace the outputs of one cell.
+        Replace the outputs of one cell: texts, and HTML in place of pictures, videos and viewers.
 
-        Parameters
-        ----------
-        outputs : list of NotebookNode
-            As the kernel left them.
-
-        Returns
-        -------
-        list of NotebookNode
-            Texts, and HTML in place of pictures, videos and viewers.
-
-        Raises
-        ------
-        UndescribedError
-            A picture, video or viewer has no words that take its place.
+        One without words that take its place is an `UndescribedError`.
         """
         return list(self._each(outputs))
 
@@ -145,7 +119,7 @@ class LessonOutputs:
             self.pictures.append((path, alt))
         width, height = facts.get("width"), facts.get("height")
         if not (width and height):
-            width, height = _size(path)
+            width, height = size_of(path)
         tag = (
             f'<img src="{_STATIC}/lessons/{path.name}" alt="{html.escape(alt)}" width="{width}" '
             f'height="{height}" loading="lazy" decoding="async">'
@@ -236,7 +210,8 @@ def _caption(text: str) -> str:
     return f"<figcaption>{html.escape(text)}</figcaption>" if text else ""
 
 
-def _size(path: Path) -> tuple[int, int]:
+def size_of(path: Path) -> tuple[int, int]:
+    """Read a picture's width and height, pixels."""
     from PIL import Image
 
     with Image.open(path) as image:

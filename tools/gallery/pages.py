@@ -24,18 +24,7 @@ _ROW_OF = re.compile(r"\]\([^)]*?(\w+)\.ipynb\)")
 
 @dataclass(frozen=True)
 class Header:
-    """
-    What the first cell of a lesson says.
-
-    Attributes
-    ----------
-    title : str
-        The heading.
-    learn : str
-        What follows "You will learn".
-    minutes : int or None
-        That the lesson takes.
-    """
+    """What the first cell of a lesson says: heading, what one learns, and how long it takes."""
 
     title: str
     learn: str
@@ -44,31 +33,14 @@ class Header:
 
 @dataclass
 class LessonPage:
-    """
-    What the site holds of a lesson.
-
-    Attributes
-    ----------
-    lesson : Executed
-        The lesson.
-    header : Header
-        What its first cell says.
-    notebook : NotebookNode
-        What Sphinx renders.
-    pictures : list of (pathlib.Path, str)
-        Figures and what they show.
-    bokeh : set of str
-        Parts of BokehJS that its viewers need.
-    thumbnail : (pathlib.Path, str) or None
-        The picture for its card: the first that the lesson puts into the report, else the first at all.
-    """
+    """What the site holds of a lesson: what Sphinx renders, the figures and what they show, and a card."""
 
     lesson: Executed
     header: Header
     notebook: Any
     pictures: list[tuple[Path, str]] = field(default_factory=list)
-    bokeh: set[str] = field(default_factory=set)
-    thumbnail: tuple[Path, str] | None = None
+    bokeh: set[str] = field(default_factory=set)  # parts of BokehJS that its viewers need
+    thumbnail: tuple[Path, str] | None = None  # the first picture for the report, else the first at all
 
     @property
     def name(self) -> str:
@@ -77,24 +49,7 @@ class LessonPage:
 
 
 def header_of(notebook: Any) -> Header:
-    """
-    Read a lesson's first cell.
-
-    Parameters
-    ----------
-    notebook : NotebookNode
-        The lesson.
-
-    Returns
-    -------
-    Header
-        What it says.
-
-    Raises
-    ------
-    ValueError
-        It has no heading, or doesn't say what one learns.
-    """
+    """Read a lesson's first cell; a ValueError if it has no heading or doesn't say what one learns."""
     text = notebook.cells[0].source
     title, learn, time = _TITLE.search(text), _LEARN.search(text), _TIME.search(text)
     if not (title and learn):
@@ -106,19 +61,7 @@ def header_of(notebook: Any) -> Header:
 
 
 def reading_times(table: Path) -> dict[str, int]:
-    """
-    Read from the table of lessons (`tools/lesson_table.py` makes it) how long each takes to read.
-
-    Parameters
-    ----------
-    table : pathlib.Path
-        ``docs/lessons.md``.
-
-    Returns
-    -------
-    dict of str to int
-        Minutes by the lesson's file name without ending; empty without the table.
-    """
+    """Read from the table of lessons, by file name without ending, how many minutes each takes to read."""
     if not table.is_file():
         return {}
     lines = [line for line in table.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
@@ -132,26 +75,10 @@ def reading_times(table: Path) -> dict[str, int]:
 
 def lesson_page(lesson: Executed, static: Path, to_read: int | None = None) -> LessonPage:
     """
-    Put a lesson's page together.
+    Put a lesson's page together, its pictures, videos and viewers into a folder.
 
-    Parameters
-    ----------
-    lesson : Executed
-        The lesson. Texts are the learner's notebook's, whatever they were when it was executed.
-    static : pathlib.Path
-        Folder for pictures, videos and viewers.
-    to_read : int, optional
-        Minutes that its text and code take to read.
-
-    Returns
-    -------
-    LessonPage
-        The page.
-
-    Raises
-    ------
-    ValueError
-        The executed notebook doesn't hold a code cell of the learner's.
+    Texts are the learner's notebook's, whatever they were when it was executed; a code cell that wasn't
+    executed is a ValueError.
     """
     notebook = nbformat.read(lesson.source, as_version=4)
     executed = nbformat.read(lesson.notebook, as_version=4)

@@ -15,6 +15,7 @@ from typing import Any
 import nbformat
 
 from tools.gallery.neutral import ROOT
+from tools.gallery.outputs import size_of
 from tools.gallery.pages import LessonPage
 
 __all__ = ["Problem", "documents", "lay_out", "stage_texts"]
@@ -35,83 +36,37 @@ class Problem(ValueError):
 
 
 def documents(root: Path = ROOT) -> list[str]:
-    """
-    List the pages beside the lessons.
-
-    Parameters
-    ----------
-    root : pathlib.Path
-        The repository.
-
-    Returns
-    -------
-    list of str
-        Files that exist, relative to it, in the order of the menu.
-    """
+    """List the pages beside the lessons that exist, in the order of the menu."""
     others = sorted(path.relative_to(root).as_posix() for path in (root / "docs").glob("*.md"))
     ordered = [*_DOCUMENTS, *(name for name in others if name not in _DOCUMENTS), *_LAST]
     return [name for name in ordered if (root / name).is_file()]
 
 
 def stage_texts(folder: Path, root: Path = ROOT) -> list[str]:
-    """
-    Copy the pages beside the lessons, with the files that they link to, and Sphinx's configuration.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Where to.
-    root : pathlib.Path
-        The repository.
-
-    Returns
-    -------
-    list of str
-        The pages, as `documents` lists them.
-    """
+    """Copy the pages beside the lessons, with the files that they link to, and Sphinx's configuration."""
     names = documents(root)
     for name in ["README.md", *names]:
         text = (root / name).read_text(encoding="utf-8")
         if name == "docs/instructor.md":
-            text += _instructor_list(root)
-        for linked in _linked(text, root / name, root):
-            _copy(linked, folder / linked.relative_to(root))
-        _write(folder / name, _as_downloads(text, name))
+            lines = [f"- [{path.name}](../notebooks/instructor/{path.name})" for path in _instructors(root)]
+            if lines:  # no lesson's page links to them
+                text += "\n\n## The instructor's notebooks\n\nTo download:\n\n" + "\n".join(lines) + "\n"
+        for target in _LINK.findall(text):  # files of the repository, other pages aside
+            linked = (root / name).parent.joinpath(target).resolve()
+            page = linked.suffix in (".md", ".ipynb")
+            if linked.is_file() and not page and linked.is_relative_to(root.resolve()):
+                _copy(linked, folder / linked.relative_to(root))
+        # Notebooks without a page on the site are downloaded.
+        link = rf'<a href="{"../" * name.count("/")}_static/download/\3" download>\1</a>'
+        _write(folder / name, _UNREAD.sub(link, text))
     shutil.copy2(_HERE / "conf.py", folder / "conf.py")
     shutil.copytree(_HERE / "templates", folder / "templates")
     shutil.copytree(_HERE / "static", folder / "_static", dirs_exist_ok=True)
     return names
 
 
-def _linked(text: str, page: Path, root: Path) -> list[Path]:
-    """List the files of the repository that a page links to, other pages aside."""
-    found = [page.parent.joinpath(target).resolve() for target in _LINK.findall(text)]
-    return [
-        path
-        for path in found
-        if path.is_file() and path.suffix not in (".md", ".ipynb") and path.is_relative_to(root.resolve())
-    ]
-
-
-def _as_downloads(text: str, name: str) -> str:
-    """Link to the file of a notebook that has no page on the site."""
-    up = "../" * name.count("/")
-    return _UNREAD.sub(rf'<a href="{up}_static/download/\3" download>\1</a>', text)
-
-
 def lay_out(folder: Path, pages: list[LessonPage], root: Path = ROOT) -> None:
-    """
-    Write lessons, downloads, BokehJS and the front page.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Where `stage_texts` has written; the lessons' pictures are in its ``_static`` already.
-    pages : list of LessonPage
-        The lessons.
-    root : pathlib.Path
-        The repository.
-    """
+    """Write lessons, downloads, BokehJS and the front page to where `stage_texts` has written."""
     from cnmf_engine.view.resources import installed_script
 
     static = folder / "_static"
@@ -142,7 +97,7 @@ def _front(folder: Path, pages: list[LessonPage], names: list[str], together: li
         (_HERE / "index.md.j2").read_text(encoding="utf-8")
     )
     shutil.copy2(root / picture["path"], folder / "_static" / "front.png")
-    width, height = _size(root / picture["path"])
+    width, height = size_of(root / picture["path"])
     return template.render(
         intro=readme[: picture.start()].split("\n", 1)[1].strip(),
         picture={"alt": picture["alt"], "width": width, "height": height},
@@ -187,22 +142,6 @@ def _shrink(source: Path, target: Path) -> tuple[int, int]:
         small.thumbnail(_THUMBNAIL, Image.Resampling.LANCZOS)
         small.quantize(128).save(target, optimize=True)
         return small.size
-
-
-def _size(path: Path) -> tuple[int, int]:
-    from PIL import Image
-
-    with Image.open(path) as image:
-        return image.size
-
-
-def _instructor_list(root: Path) -> str:
-    """List the instructor's notebooks, which no lesson's page links to."""
-    found = _instructors(root)
-    if not found:
-        return ""
-    lines = [f"- [{path.name}](../notebooks/instructor/{path.name})" for path in found]
-    return "\n\n## The instructor's notebooks\n\nTo download:\n\n" + "\n".join(lines) + "\n"
 
 
 def _instructors(root: Path) -> list[Path]:
