@@ -295,6 +295,12 @@ def test_checksum_copies_a_wrong_part_again(stopped):
     assert report.resumed_bytes == 0 and digests(target) == digests(source)
 
 
+def test_checksum_goes_on_with_a_right_part(stopped):
+    source, target, _ = stopped
+    report = copy_folder(source, target, checksum=True, progress=False)
+    assert report.resumed_bytes == 4 * MB and digests(target) == digests(source)
+
+
 def test_checksum_that_stays_wrong_is_an_error(source, tmp_path, monkeypatch):
     monkeypatch.setattr(copying, "sha256", lambda path: "0" * 64)
     with pytest.raises(
@@ -494,6 +500,7 @@ def test_long_names_fit(tmp_path):
 
 CHILD = """
 import sys, time
+import psutil, tqdm.auto  # they take longest to import, and the clock starts after this
 from workshop_utils.movies import copying
 
 copying._CHUNK = copying._TAIL = 64 * 1024

@@ -72,22 +72,9 @@ class NotebookError(ValueError):
 
 def build(folder: Path) -> dict[Path, nbformat.NotebookNode]:
     """
-    Build all notebooks of a folder in memory.
+    Build all notebooks of a folder, whose sources are in ``py`` inside it, in memory: by file.
 
-    Parameters
-    ----------
-    folder : pathlib.Path
-        The folder of the built notebooks; sources are in ``py`` inside it.
-
-    Returns
-    -------
-    dict of pathlib.Path to NotebookNode
-        What belongs into which file.
-
-    Raises
-    ------
-    NotebookError
-        There are no sources, or a source breaks a rule; the message lists every broken rule.
+    A NotebookError lists every rule that a source breaks.
     """
     sources = sorted((folder / "py").glob("[0-9][0-9]_*.py"))
     if not sources:
@@ -107,21 +94,7 @@ def build(folder: Path) -> dict[Path, nbformat.NotebookNode]:
 
 
 def lesson_notebook(source: Path, instructor: bool = False) -> nbformat.NotebookNode:
-    """
-    Turn one source into a notebook.
-
-    Parameters
-    ----------
-    source : pathlib.Path
-        A file in py:percent format.
-    instructor : bool
-        The instructor's version, with notes and open solutions, rather than the learner's.
-
-    Returns
-    -------
-    NotebookNode
-        Without outputs and without jupytext's own metadata.
-    """
+    """Turn one py:percent source into a notebook: the learner's, or the instructor's with open solutions."""
     read = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent")
     cells = [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in read.cells]
     if not instructor:
@@ -131,23 +104,10 @@ def lesson_notebook(source: Path, instructor: bool = False) -> nbformat.Notebook
 
 def merge(lessons: dict[str, nbformat.NotebookNode]) -> nbformat.NotebookNode:
     """
-    Put all lessons into one notebook.
+    Put all lessons, by file name without ending, into one notebook.
 
-    Parameters
-    ----------
-    lessons : dict of str to NotebookNode
-        By file name without ending, in order.
-
-    Returns
-    -------
-    NotebookNode
-        A title, one cell with the parameters of all lessons, and the lessons without theirs. Installing,
-        which all lessons do in the same words, happens once.
-
-    Raises
-    ------
-    NotebookError
-        Two lessons give the same parameter different values.
+    It has a title, one cell with the parameters of all, which must agree, and the lessons without theirs.
+    Installing, which all lessons do in the same words, happens once.
     """
     title = _title(lessons)
     cells = [("markdown", title, []), ("code", _merged_parameters(lessons), ["parameters"])]
@@ -172,19 +132,7 @@ def _folded(kind: str, source: str, tags: list[str]) -> tuple[str, str, list[str
 
 
 def problems(notebook: nbformat.NotebookNode) -> list[str]:
-    """
-    List the rules a lesson breaks.
-
-    Parameters
-    ----------
-    notebook : NotebookNode
-        A lesson.
-
-    Returns
-    -------
-    list of str
-        One line a problem; empty when all is well.
-    """
+    """List the rules a lesson breaks, one line a problem."""
     found = []
     parameter_cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     if len(parameter_cells) != 1:
@@ -208,19 +156,7 @@ def problems(notebook: nbformat.NotebookNode) -> list[str]:
 
 
 def check(folder: Path) -> list[str]:
-    """
-    Compare the built notebooks with their sources.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        The folder of the built notebooks.
-
-    Returns
-    -------
-    list of str
-        One line a disagreement; empty when all agree.
-    """
+    """Compare the built notebooks with their sources; one line a disagreement."""
     built = build(folder)
     found = [
         f"{path.name}: no source of this name in py/"
@@ -239,19 +175,7 @@ def check(folder: Path) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """
-    Build or check the notebooks.
-
-    Parameters
-    ----------
-    arguments : list of str, optional
-        Of the command line.
-
-    Returns
-    -------
-    int
-        0 when all is well, 1 otherwise.
-    """
+    """Build or check the notebooks; 0 when all is well, 1 otherwise."""
     parser = argparse.ArgumentParser(description="Build the notebooks from notebooks/py.")
     parser.add_argument("--check", action="store_true", help="only compare; fail when they disagree")
     parser.add_argument("--folder", type=Path, default=ROOT / "notebooks", help="folder of the notebooks")

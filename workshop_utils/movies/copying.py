@@ -25,18 +25,7 @@ from cnmf_engine.base.errors import InputError, MissingFileError, explain
 from cnmf_engine.base.files import OWNER, is_gone, owner
 from workshop_utils.files import UNFINISHED, existing, human_bytes, where_it_ends
 
-__all__ = [
-    "CopyReport",
-    "Part",
-    "SourceError",
-    "copy_file",
-    "copy_folder",
-    "key_of",
-    "not_allowed",
-    "parts_in",
-    "sha256",
-    "word",
-]
+__all__ = ["CopyReport", "copy_file", "copy_folder", "key_of", "not_allowed", "parts_in", "sha256", "word"]
 
 _CHUNK = 4 * 2**20
 # So many bytes are sent to the disk at once: a power cut loses no more than this.

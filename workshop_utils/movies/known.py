@@ -16,29 +16,12 @@ __all__ = ["KnownMovie", "cache_folder", "fetch", "registry"]
 
 @dataclass(frozen=True)
 class KnownMovie:
-    """
-    A movie that the registry knows.
-
-    Attributes
-    ----------
-    name : str
-        File name.
-    address : str or None
-        Where it is downloaded from; None for a file that comes with the workshop.
-    sha256 : str or None
-        Checksum of the file, lower case hexadecimal.
-    frame_rate : float or None
-        Frames a second, Hz.
-    licence : str or None
-        Under what terms it may be used.
-    description : str
-        What is in it.
-    """
+    """A movie that the registry knows, by its file name."""
 
     name: str
-    address: str | None = None
-    sha256: str | None = None
-    frame_rate: float | None = None
+    address: str | None = None  # None for a file that comes with the workshop
+    sha256: str | None = None  # lower case hexadecimal
+    frame_rate: float | None = None  # Hz
     licence: str | None = None
     description: str = ""
 
@@ -47,11 +30,8 @@ def cache_folder() -> Path:
     """
     Say where downloaded movies are kept.
 
-    Returns
-    -------
-    pathlib.Path
-        ``example_movies`` in the folder that the environment variable ``CAIMAN_DATA`` names (where CaImAn
-        keeps its own), else the platform's cache folder.
+    That is ``example_movies`` in the folder that the environment variable ``CAIMAN_DATA`` names, where CaImAn
+    keeps its own, else the platform's cache folder.
     """
     caiman_data = os.environ.get("CAIMAN_DATA")
     if caiman_data:
@@ -62,19 +42,7 @@ def cache_folder() -> Path:
 
 
 def registry(path: str | os.PathLike | None = None) -> dict[str, KnownMovie]:
-    """
-    Read the list of known movies.
-
-    Parameters
-    ----------
-    path : path-like, optional
-        A registry file; the workshop's ``data/registry.json`` by default.
-
-    Returns
-    -------
-    dict of str to KnownMovie
-        By file name.
-    """
+    """Read a list of known movies, the workshop's ``data/registry.json`` by default; by file name."""
     path = resource("data") / "registry.json" if path is None else Path(path)
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))["movies"]
@@ -101,23 +69,15 @@ def fetch(movie: KnownMovie) -> Path:
     """
     Get a known movie, downloading it if it isn't here yet.
 
-    Parameters
-    ----------
-    movie : KnownMovie
-        From `registry`.
-
-    Returns
-    -------
-    pathlib.Path
-        The file, checked against its SHA-256 where the registry knows one; where not, a line says so.
-
-    Raises
-    ------
-    MissingFileError
-        No connection, no such file at the address, or not the file that was expected.
+    It is checked against its SHA-256 where the registry knows one; where not, a line says so. No connection,
+    no such file or another than was expected is a MissingFileError.
     """
     if not movie.address:
-        return _packaged(movie)
+        path = resource("data") / movie.name
+        if path.is_file():
+            return path
+        fix = "install the package again, or name another movie"
+        raise MissingFileError(explain(f"'{movie.name}' at {path}", "no such file", fix))
     import pooch
     import requests
 
@@ -142,17 +102,6 @@ def fetch(movie: KnownMovie) -> Path:
     unchecked = "" if checksum else " (its checksum isn't known, so it wasn't checked)"
     print(f"{movie.name}: {human_bytes(Path(path).stat().st_size)} in {target}{unchecked}")
     return Path(path)
-
-
-def _packaged(movie: KnownMovie) -> Path:
-    path = resource("data") / movie.name
-    if path.is_file():
-        return path
-    raise MissingFileError(
-        explain(
-            f"'{movie.name}' at {path}", "no such file", "install the package again, or name another movie"
-        )
-    )
 
 
 def _downloader(address: str):
