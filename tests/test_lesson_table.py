@@ -43,7 +43,7 @@ def notebook():
         new.new_markdown_cell(LESSON),
         new.new_code_cell("movie = 'demo'\nresults = ''\nfr = 1\nx = 2", metadata={"tags": ["parameters"]}),
         new.new_code_cell("import a\n" * 20, metadata={"tags": ["colab-only"]}),
-        new.new_code_cell("# a comment\nplots.traces(C)\n\nbrowser.component_browser(e).save('p.html')"),
+        new.new_code_cell("# a comment\nfigures.traces(C)\n\nbrowser.component_browser(e).save('p.html')"),
         new.new_code_cell("cm.view_quilt(cn)\nb.component_browser(e)\nsliders.seed_pixels(cn)"),
     ]
     return new.new_notebook(cells=made)
