@@ -36,11 +36,10 @@ run: $(VENV)/.run ## run all lessons on the demo movie (MOVIE=, RESULTS=, ARGS=)
 test: room environments ## style, notebooks in sync, all tests in two front ends and on Colab's packages
 	@$(MAKE) --no-print-directory check
 	$(TESTS)
-	$(call NBVAL,notebooks/0[1-7]*.ipynb)
 
-soak: room environments ## what is too slow for each change: kernels killed, a bundle's rehearsal, all lessons in one by nbval
+soak: room environments ## what is too slow for each change: kernels killed, a bundle's rehearsal, all lessons by nbval on the demo
 	$(BIN)/python -m pytest --soak -m soak --durations=10
-	$(call NBVAL,notebooks/00*.ipynb)
+	$(call NBVAL,notebooks/0*.ipynb)
 
 # Both at once: the one unpacks while the other fetches.
 environments: | $(VENV)/.made

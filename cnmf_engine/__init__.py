@@ -3,8 +3,9 @@ One-photon calcium imaging with the interface of CaImAn.
 
 ``import cnmf_engine as cm`` gives the names that ``import caiman as cm`` gives, as far as a one-photon
 (CNMF-E) analysis uses them; modules are importable under CaImAn's paths too, for instance
-``cnmf_engine.source_extraction.cnmf.params``. Everything is imported when it is first used, so that the
-import itself costs next to nothing.
+``cnmf_engine.source_extraction.cnmf.params``. Beside them stand the stages themselves, functions with arrays
+and options in and named results out; docs/stages.md shows the whole path in ten lines. Everything is imported
+when it is first used, so that the import itself costs next to nothing.
 
 Packages, each of which imports only those named after it: `caiman` (CaImAn's objects and files), `view`
 (pictures), `stages` (the pipeline: arrays in, results out), `movies` (files and frames), `base` (errors,
@@ -67,6 +68,34 @@ _NAMES = {
     "start_server": "caiman.cluster",
     "stop_server": "caiman.cluster",
 }
+# The pipeline as functions: arrays and options in, named results out (docs/stages.md).
+_STAGES = {
+    "Deconvolution": "stages.deconvolution.foopsi",
+    "Filter": "stages.registration",
+    "Limits": "stages.registration",
+    "Merging": "stages.cnmfe.options",
+    "Passes": "stages.registration",
+    "Patches": "stages.cnmfe.options",
+    "Pieces": "stages.registration",
+    "Ring": "stages.cnmfe.options",
+    "Run": "base.parallel",
+    "Search": "stages.cnmfe.options",
+    "Thresholds": "stages.thresholds",
+    "background": "stages.reconstruction",
+    "correlation_pnr": "stages.summary_images",
+    "decide": "stages.quality",
+    "fit_cnmfe": "stages.cnmfe.fit",
+    "load_fit": "caiman.cnmf",
+    "map_frames": "movies",
+    "map_writer": "movies",
+    "measure": "stages.quality",
+    "open_movie": "movies",
+    "refine": "stages.cnmfe.fit",
+    "register": "stages.registration",
+    "residual_traces": "stages.reconstruction",
+    "save_fit": "caiman.cnmf",
+}
+_NAMES |= _STAGES
 _TOP = sorted({name.split(".")[0] for name in (*_MODULES, *_PACKAGES)})
 
 __all__ = ["__version__", *sorted(_NAMES), *_TOP]

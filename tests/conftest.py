@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -140,6 +141,18 @@ def short_demo(once):
         np.savez(folder / "demo_ca1_truth.npz", **known)
 
     return once("short demo", cut) / movie.name
+
+
+@pytest.fixture(scope="session")
+def stand_in(tmp_path_factory):
+    """Give a folder in which the stand-in for CaImAn is installed."""
+    place = tmp_path_factory.mktemp("site")
+    fake = Path(__file__).parent / "fakes" / "caiman"
+    shutil.copytree(fake, place / "caiman", ignore=shutil.ignore_patterns("__pycache__"))
+    dist = place / "caiman-1.13.0.dist-info"
+    dist.mkdir()
+    (dist / "METADATA").write_text("Metadata-Version: 2.1\nName: caiman\nVersion: 1.13.0\n")
+    return place
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,6 @@ from synthetic import make_scene
 from test_model import PATCHES, fitted, same
 
 from cnmf_engine.base import parallel
-from cnmf_engine.stages.cnmfe.boxes import at_once
 
 
 def overlap(budget, n=6, cost=10):
@@ -29,7 +28,8 @@ def overlap(budget, n=6, cost=10):
             now[0] -= 1
 
     with parallel.Workers(4) as dview:
-        parallel.map_ordered(at_once(work, cost, budget, "buy more"), range(n), dview)
+        run = parallel.Run(dview, memory=budget)
+        run.map(work, range(n), limit=run.side_by_side(cost, 0.5, "buy more"))
     return most[0]
 
 
@@ -48,10 +48,10 @@ def test_a_task_that_fails_leaves_its_turn():
     def fail(item):
         raise ZeroDivisionError(str(item))
 
-    run = at_once(fail, 10, 10, "")
-    for item in range(3):
-        with pytest.raises(ZeroDivisionError, match=str(item)):
-            run(item)
+    with parallel.Workers(2) as dview:
+        for item in range(3):
+            with pytest.raises(ZeroDivisionError, match=str(item)):
+                parallel.Run(dview).map(fail, [item, item], limit=1)
 
 
 def test_a_memory_limit_changes_no_result(caplog):

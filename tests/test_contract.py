@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,17 +27,6 @@ EMBEDDED = contract.Names(
     cnmf_engine.cnmf.load_CNMF,
 )
 ENGINES = ["stand-in", "CaImAn"]
-
-
-@pytest.fixture(scope="module")
-def stand_in(tmp_path_factory):
-    """Give a folder in which the stand-in for CaImAn is installed."""
-    place = tmp_path_factory.mktemp("site")
-    shutil.copytree(HERE / "fakes" / "caiman", place / "caiman", ignore=shutil.ignore_patterns("__pycache__"))
-    dist = place / "caiman-1.13.0.dist-info"
-    dist.mkdir()
-    (dist / "METADATA").write_text("Metadata-Version: 2.1\nName: caiman\nVersion: 1.13.0\n")
-    return place
 
 
 def environment(place: Path | None, **more: str) -> dict[str, str]:
@@ -175,17 +163,3 @@ def test_each_adaptation_meets_a_fault_and_mends_it(stand_in, tmp_path):
     assert told["accepted of none"] == ["i", 0]
     assert told["truth value loaded"] == "bool" and told["saved again"] is None
     assert told["finite"] and told["beside the notebook"] and told["all in place"]
-
-
-@pytest.mark.notebooks
-def test_lessons_ask_for_nothing_that_caiman_does_not_have(stand_in, short_demo, tmp_path):
-    pytest.importorskip("papermill", reason="papermill runs the notebooks")
-    code = "import sys; from workshop_utils.session import runner; runner.run(sys.argv[1], 'results')"
-    run(["-c", code, str(short_demo)], environment(stand_in), tmp_path)
-    content = json.loads((tmp_path / "results" / "session.json").read_text(encoding="utf-8"))
-    assert {entry["engine"]["name"] for entry in content["steps"].values()} == {"caiman"}
-    assert content["steps"]["evaluation"]["values"]["accepted"] > 0 and "export" in content["steps"]
-    lessons = sorted((tmp_path / "results" / "notebooks").glob("0*.ipynb"))
-    text = "".join(path.read_text(encoding="utf-8") for path in lessons)
-    assert len(lessons) == 7
-    assert text.count("Engine: CaImAn 1.13.0") == 7

@@ -14,7 +14,7 @@ import cnmf_engine as cm
 from cnmf_engine.base.errors import InputError, ParameterError
 from cnmf_engine.caiman.params import CNMFParams
 from cnmf_engine.movies.arrays import read_npz
-from cnmf_engine.stages.cnmfe.boxes import MovieFile
+from cnmf_engine.movies.boxes import MovieFile
 from workshop_utils.movies.truth import load_truth
 from workshop_utils.session import file as session_file
 

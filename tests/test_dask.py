@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pickle
 import signal
@@ -18,9 +19,10 @@ from cnmf_engine.base.errors import MissingFileError
 from cnmf_engine.caiman import cluster
 from cnmf_engine.caiman.cnmf import CNMF
 from cnmf_engine.caiman.params import CNMFParams
+from cnmf_engine.movies import boxes
+from cnmf_engine.movies.boxes import BoxOfMovie, movie_file
 from cnmf_engine.movies.geometry import Box
-from cnmf_engine.stages.cnmfe import boxes
-from cnmf_engine.stages.cnmfe.boxes import BoxOfMovie, movie_file
+from cnmf_engine.stages.cnmfe import background, fit, readout
 
 MANY = PATCHES | {"rf": 12, "stride": 8}
 
@@ -105,9 +107,9 @@ def test_threads_give_the_same_bits(scene, alone, n):
 def test_processes_give_the_same_bits(scene, mapped, alone, client, source):
     _, dview, n = cluster.setup_cluster(backend="dask", client=client)
     assert n == 2
-    assert not parallel.shares_memory(dview)
+    assert not parallel.Run(dview).shared
     here = os.getpid()
-    assert here not in parallel.map_ordered(lambda _: os.getpid(), range(4), dview)
+    assert here not in parallel.Run(dview).map(lambda _: os.getpid(), range(4))
     same(fitted(mapped if source == "mapped" else scene.movie, dview=dview, **MANY), alone)
 
 
@@ -127,14 +129,14 @@ def test_linear_algebra_is_limited_in_the_workers(client):
 
         return [lib["num_threads"] for lib in threadpoolctl.threadpool_info() if lib["user_api"] == "blas"]
 
-    for counts in parallel.map_ordered(threads, range(4), dview):
+    for counts in parallel.Run(dview).map(threads, range(4)):
         assert counts and set(counts) == {1}
 
 
 def test_a_file_that_workers_do_not_see_is_named(client, mapped, monkeypatch):
     _, dview, _ = cluster.setup_cluster(backend="dask", client=client)
     elsewhere = movie_file(mapped)._replace(path="/nowhere/movie.mmap")
-    monkeypatch.setattr("cnmf_engine.caiman.cnmf.movie_file", lambda _: elsewhere)
+    monkeypatch.setattr("cnmf_engine.movies.boxes.movie_file", lambda _: elsewhere)
     model = CNMF(2, params=CNMFParams(params_dict=SCENE | MANY), dview=dview)
     with pytest.raises(MissingFileError, match=r"/nowhere/movie\.mmap"):
         model.fit(mapped)
@@ -153,18 +155,18 @@ def test_the_fit_completes_when_a_worker_is_killed(mapped, alone, client, tmp_pa
         @property
         def images(self):
             with open(self.flag_file, "a") as file:
-                file.write(f"{os.getpid()}\n")
+                file.write(f"{os.getpid()} {tuple(self.box)}\n")
             time.sleep(0.5)
             return super().images
 
-    monkeypatch.setattr("cnmf_engine.caiman.cnmf.BoxOfMovie", Slow)
+    monkeypatch.setattr("cnmf_engine.movies.boxes.BoxOfMovie", Slow)
     killed = []
 
     def kill_one():
         for _ in range(300):
             time.sleep(0.1)
-            if flag.exists() and len(flag.read_text().split()) >= 3:
-                killed.append(int(flag.read_text().split()[-1]))
+            if flag.exists() and len(flag.read_text().splitlines()) >= 3:
+                killed.append(int(flag.read_text().splitlines()[-1].split()[0]))
                 os.kill(killed[0], signal.SIGKILL)
                 return
 
@@ -173,6 +175,31 @@ def test_the_fit_completes_when_a_worker_is_killed(mapped, alone, client, tmp_pa
     model = fitted(mapped, dview=dview, **MANY)
     killer.join()
     assert killed, "no worker was at work"
-    started = flag.read_text().split()
-    assert len(started) > len(model._boxes()), "the lost patch was started again"
+    started = [line.split(maxsplit=1) for line in flag.read_text().splitlines()]
+    lost = {box for pid, box in started if int(pid) == killed[0]}
+    assert any(box in lost for pid, box in started if int(pid) != killed[0]), "what was lost starts again"
     same(model, alone)
+
+
+def test_every_stage_of_a_fit_runs_in_the_workers(mapped, alone, client, monkeypatch):
+    """Patches, ring, traces and deconvolution: the caller only joins what comes back."""
+    _, dview, _ = cluster.setup_cluster(backend="dask", client=client)
+    here = []
+
+    def noted(function):
+        @functools.wraps(function)
+        def task(*args):
+            here.append(function.__name__)
+            return function(*args)
+
+        return task
+
+    for module, name in (
+        (fit, "_fit_patch"),
+        (background, "_fit_tile"),
+        (readout, "_read_tile"),
+        (fit, "_deconvolve"),
+    ):
+        monkeypatch.setattr(module, name, noted(getattr(module, name)))
+    same(fitted(mapped, dview=dview, **MANY), alone)
+    assert here == []

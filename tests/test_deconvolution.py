@@ -10,6 +10,7 @@ from cnmf_engine.base.errors import ParameterError
 from cnmf_engine.stages.deconvolution import noise_constraint
 from cnmf_engine.stages.deconvolution.ar import refine_decay
 from cnmf_engine.stages.deconvolution.foopsi import (
+    Deconvolution,
     constrained_foopsi,
     deconvolve_traces,
     estimate_ar,
@@ -257,7 +258,7 @@ def test_baseline_that_is_given_stays(rng, p):
 
 @pytest.mark.parametrize("T", [1, 2, 3, 4, 6])
 def test_short_traces_have_a_rise_and_decay_too(rng, T):
-    result = deconvolve_traces(rng.normal(size=(4, T)).astype(np.float32), p=2)
+    result = deconvolve_traces(rng.normal(size=(4, T)).astype(np.float32), Deconvolution(p=2))
     assert result.g.shape == (4, 2)
     for field in result:
         assert np.isfinite(field).all()

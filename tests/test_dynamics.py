@@ -6,11 +6,11 @@ from scipy.signal import oaconvolve
 
 from cnmf_engine.caiman import params
 from cnmf_engine.caiman.estimates import transient_length
-from cnmf_engine.caiman.settings import final_options
+from cnmf_engine.caiman.settings import deconvolution_options
 from cnmf_engine.stages.cnmfe.dynamics import measure_dynamics
-from cnmf_engine.stages.cnmfe.finishing import deconvolve_all
+from cnmf_engine.stages.cnmfe.fit import deconvolve_all
 from cnmf_engine.stages.cnmfe.temporal import Traces
-from cnmf_engine.stages.deconvolution.foopsi import deconvolve_traces
+from cnmf_engine.stages.deconvolution.foopsi import CLIPPED, Deconvolution, deconvolve_traces
 
 FINE = 20
 
@@ -72,7 +72,7 @@ def test_cells_are_drawn_towards_the_recording_as_far_as_they_say_nothing_else()
 
 
 def options(**changed):
-    return final_options(params.CNMFParams(params_dict={"fr": 10.0, "p": 1} | changed))
+    return deconvolution_options(params.CNMFParams(params_dict={"fr": 10.0, "p": 1} | changed))
 
 
 def test_too_few_transients_leave_each_trace_to_itself(caplog):
@@ -81,16 +81,16 @@ def test_too_few_transients_leave_each_trace_to_itself(caplog):
     assert measure_dynamics(np.zeros((0, 300)), 10) is None
     assert measure_dynamics(np.ones((2, 5)), 10) is None
     with caplog.at_level("INFO", logger="caiman"):
-        pooled, dynamics = deconvolve_all(Traces.from_raw(noise, p=0), options())
+        pooled, dynamics = deconvolve_all(Traces.from_raw(noise, CLIPPED), options())
     assert dynamics is None and "Too few clear transients" in caplog.text
-    assert np.array_equal(pooled.C, deconvolve_traces(noise, p=1).C)
+    assert np.array_equal(pooled.C, deconvolve_traces(noise, Deconvolution(p=1)).C)
 
 
 def test_caimans_way_is_a_setting_away(caplog):
     raw = recorded(10, 0.5, 0.05, cells=10)[0]
     given = Traces(raw, raw, np.zeros_like(raw), *(np.zeros(10) for _ in range(4)), np.zeros((10, 1)))
     own, dynamics = deconvolve_all(given, options(dynamics="per_trace"))
-    alone = deconvolve_traces(raw, p=1)
+    alone = deconvolve_traces(raw, Deconvolution(p=1))
     assert dynamics is None
     assert np.array_equal(own.S, alone.S) and np.array_equal(own.g, alone.g)
     with caplog.at_level("INFO", logger="caiman"):
@@ -111,9 +111,9 @@ def test_spikes_are_as_good_as_with_the_true_dynamics():
         binned = [x.reshape(len(x), -1, 4).sum(axis=2) for x in (S, spikes)]
         return np.median([np.corrcoef(a, b)[0, 1] for a, b in zip(*binned) if b.any()])
 
-    measured = agreement(deconvolve_traces(raw, p=found.order, g=found.g).S)
-    assert measured > agreement(deconvolve_traces(raw, p=2, g=known).S) - 0.05
-    assert measured > agreement(deconvolve_traces(raw, p=1).S)
+    measured = agreement(deconvolve_traces(raw, Deconvolution(p=found.order), g=found.g).S)
+    assert measured > agreement(deconvolve_traces(raw, Deconvolution(p=2), g=known).S) - 0.05
+    assert measured > agreement(deconvolve_traces(raw, Deconvolution(p=1)).S)
 
 
 def test_evaluation_uses_what_was_measured_until_the_rate_changes():

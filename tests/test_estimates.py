@@ -11,6 +11,7 @@ from cnmf_engine.caiman.estimates import COMPONENT_FIELDS, Estimates
 from cnmf_engine.caiman.params import CNMFParams
 from cnmf_engine.movies.access import frames_as_pixels, matching_pixels
 from cnmf_engine.stages.cnmfe.background import fit_ring
+from cnmf_engine.stages.cnmfe.options import Ring
 from cnmf_engine.stages.evaluation import eccentricity
 
 DIMS, T, NOISE = (36, 30), 300, 1.0
@@ -56,7 +57,7 @@ def fitted(recording, extra=0):
     est = Estimates(A=A.copy(), C=C.copy(), dims=DIMS)
     n = A.shape[1]
     Yr = images.reshape(T, -1, order="F").T
-    est.W, est.b0 = fit_ring(np.ascontiguousarray(Yr), A, C, DIMS, radius=9, ssub=1)
+    est.W, est.b0 = fit_ring(np.ascontiguousarray(Yr), A, C, DIMS, Ring(9, 1))
     est.S, est.YrA = S.copy(), np.zeros_like(C)
     est.g = np.full((n, 1), 0.85)
     est.bl, est.c1 = np.arange(n) + 0.5, np.zeros(n)

@@ -13,6 +13,7 @@ from synthetic import explained, flatten, make_scene
 from cnmf_engine.base.errors import InputError
 from cnmf_engine.caiman.estimates import Estimates
 from cnmf_engine.stages.cnmfe.background import fit_ring
+from cnmf_engine.stages.cnmfe.options import Ring
 
 LIMIT = "4MB"
 
@@ -29,7 +30,7 @@ def estimates(scene):
     est = Estimates(
         A=sparse.csc_matrix(A / norm), C=scene.C * norm[:, None].astype(np.float32), dims=scene.dims
     )
-    est.W, est.b0 = fit_ring(scene.Y, est.A, est.C, scene.dims, radius=10, ssub=2)
+    est.W, est.b0 = fit_ring(scene.Y, est.A, est.C, scene.dims, Ring(10, 2))
     est.compute_residuals(scene.movie)
     return est
 

@@ -4,6 +4,7 @@ from scipy import ndimage
 from synthetic import blob
 
 from cnmf_engine.base.errors import InputError
+from cnmf_engine.base.parallel import ALONE, Run
 from cnmf_engine.stages.filters import filter_frames, gaussian_kernel, mean_centred_kernel, motion_kernel
 
 
@@ -83,9 +84,9 @@ def test_filtering_is_correlation_with_the_named_border(rng, border, mode, gSig)
 def test_result_does_not_depend_on_threads_layout_or_place(rng):
     frames = rng.integers(0, 255, size=(70, 24, 31)).astype(np.uint8)
     kernel = mean_centred_kernel(2)
-    one = filter_frames(frames, kernel, n_threads=1)
+    one = filter_frames(frames, kernel, run=ALONE)
     assert one.dtype == np.float32
-    np.testing.assert_array_equal(filter_frames(frames, kernel, n_threads=4), one)
+    np.testing.assert_array_equal(filter_frames(frames, kernel, run=Run(4)), one)
     np.testing.assert_array_equal(filter_frames(np.asfortranarray(frames), kernel), one)
     np.testing.assert_array_equal(filter_frames(frames.astype(np.float64), kernel), one)
     np.testing.assert_array_equal(filter_frames(frames[3], kernel), one[3])
@@ -107,6 +108,6 @@ def test_large_kernels_give_the_plain_sum(rng, border, gSig):
     mode = {"replicate": "nearest", "reflect": "reflect", "constant": "constant"}[border]
     for kernel in (mean_centred_kernel(gSig), gaussian_kernel(gSig), np.triu(gaussian_kernel(gSig))):
         expected = ndimage.correlate(frames[3].astype(float), kernel.astype(float), mode=mode)
-        for n_threads in (1, 3):
-            found = filter_frames(frames, kernel, border, n_threads=n_threads)
+        for run in (ALONE, Run(3)):
+            found = filter_frames(frames, kernel, border, run=run)
             np.testing.assert_allclose(found[3], expected, atol=1e-4)

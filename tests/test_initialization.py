@@ -1,13 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from short_forms import find_neurons, initialize
 from synthetic import explained, flatten, make_scene
 
 from cnmf_engine.base.errors import InputError
 from cnmf_engine.movies.geometry import centre, decimate
-from cnmf_engine.stages.cnmfe import initialization
+from cnmf_engine.stages.cnmfe import initialization, seeding
 from cnmf_engine.stages.cnmfe.background import fit_ring, reconstruct_background
-from cnmf_engine.stages.cnmfe.initialization import empty_traces, initialize
-from cnmf_engine.stages.cnmfe.seeding import find_neurons
+from cnmf_engine.stages.cnmfe.initialization import empty_traces
+from cnmf_engine.stages.cnmfe.options import Ring
 from cnmf_engine.stages.noise import pixel_noise
 from workshop_utils.measures.scoring import match
 
@@ -71,7 +74,7 @@ def test_merging_can_be_turned_off(scene, monkeypatch):
 def test_movie_is_cells_plus_background_plus_noise(scene):
     result = initialize(scene.movie, **OPTIONS)
     A, C = result.A, np.repeat(result.traces.C, 2, axis=1)
-    ring = fit_ring(scene.Y, A, C, scene.dims, radius=10.5, ssub=2)
+    ring = fit_ring(scene.Y, A, C, scene.dims, Ring(10.5, 2))
     B = reconstruct_background(scene.Y, A, C, ring.W, ring.b0, scene.dims)
     assert explained(flatten(scene.background), B) > 0.93
     left = scene.Y - A @ C - B
@@ -94,9 +97,9 @@ def test_first_threshold_rises_with_decimation_and_the_residual_meets_it_as_give
     """Averaging lowers the noise of the movie that is searched, so PNR means more there."""
     seen = []
 
-    def noted(Y, dims, **options):
-        seen.append((options["min_pnr"], Y.shape))
-        return find_neurons(Y, dims, **options)
+    def noted(Y, dims, search, *args, **known):
+        seen.append((search.min_pnr, Y.shape))
+        return seeding.find_neurons(Y, dims, search, *args, **known)
 
     monkeypatch.setattr(initialization, "find_neurons", noted)
     initialize(scene.movie, **OPTIONS | {"tsub": tsub, "ssub": ssub, "init_iter": 3})
@@ -112,9 +115,10 @@ def test_cells_that_the_first_search_missed_are_found_in_the_residual():
     assert len(missed.C) == 0
     first = []
 
-    def blind_at_first(Y, dims, **options):
+    def blind_at_first(Y, dims, search, *args, **known):
         first.append(len(first) == 0)
-        return find_neurons(Y, dims, **options | (strict if first[-1] else {}))
+        search = replace(search, **strict) if first[-1] else search
+        return seeding.find_neurons(Y, dims, search, *args, **known)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(initialization, "find_neurons", blind_at_first)

@@ -5,6 +5,7 @@ from synthetic import blob, calcium, cosine, flat_footprints
 
 from cnmf_engine.stages.cnmfe.merging import merge_components, merge_groups
 from cnmf_engine.stages.cnmfe.temporal import Traces
+from cnmf_engine.stages.deconvolution.foopsi import CLIPPED, Deconvolution
 
 DIMS, T = (20, 40), 300
 
@@ -12,7 +13,7 @@ DIMS, T = (20, 40), 300
 def component_set(rng, images, traces, noise=0.05):
     """Footprints ``(d, K)`` and traces with some noise of their own."""
     raw = np.stack(traces) + rng.normal(scale=noise, size=(len(traces), T))
-    return flat_footprints(np.stack(images)), Traces.from_raw(raw.astype(np.float32), p=0)
+    return flat_footprints(np.stack(images)), Traces.from_raw(raw.astype(np.float32), CLIPPED)
 
 
 def halves(image):
@@ -30,7 +31,7 @@ def test_a_cell_split_in_two_is_joined_again(rng, p):
     trace, stranger = calcium(rng, T)[0], calcium(rng, T)[0]
     left, right = halves(cell)
     A, traces = component_set(rng, [left, other, right], [trace, stranger, trace])
-    merged = merge_components(A, traces, merge_thr=0.7, p=p)
+    merged = merge_components(A, traces, 0.7, Deconvolution(p=p))
     assert [group.tolist() for group in merged.groups] == [[0, 2]]
     assert merged.A.shape[1] == len(merged.traces.C) == 2
     np.testing.assert_array_equal(merged.A[:, 0].toarray(), A[:, 1].toarray())
@@ -43,7 +44,7 @@ def test_the_merged_component_is_as_bright_as_its_parts_together(rng):
     cell = blob(DIMS, (10, 10), 3)
     trace = calcium(rng, T)[0]
     A, traces = component_set(rng, [0.6 * cell, 0.4 * cell], [trace, trace], noise=0.01)
-    merged = merge_components(A, traces, merge_thr=0.7, p=0)
+    merged = merge_components(A, traces, 0.7, CLIPPED)
     before, after = A @ traces.C, merged.A @ merged.traces.C
     assert np.linalg.norm(after - before) < 0.05 * np.linalg.norm(before)
 
@@ -51,7 +52,7 @@ def test_the_merged_component_is_as_bright_as_its_parts_together(rng):
 def test_neighbours_with_different_traces_stay_apart(rng):
     near = [blob(DIMS, (10, 10), 3), blob(DIMS, (10, 14), 3)]
     A, traces = component_set(rng, near, [calcium(rng, T)[0], calcium(rng, T)[0]])
-    merged = merge_components(A, traces, merge_thr=0.7)
+    merged = merge_components(A, traces, 0.7)
     assert merged.groups == []
     assert merged.A is A
     assert merged.traces is traces
@@ -69,7 +70,7 @@ def test_chains_become_one_group_and_the_most_correlated_comes_first(rng):
     A, traces = component_set(rng, images, [one, one, one, two, two])
     groups = merge_groups(A, traces.C, 0.6)
     assert [g.tolist() for g in groups] == [[0, 1, 2], [3, 4]]
-    merged = merge_components(A, traces, merge_thr=0.6, p=0)
+    merged = merge_components(A, traces, 0.6, CLIPPED)
     assert merged.A.shape[1] == 2
     assert np.corrcoef(merged.traces.C[0], one)[0, 1] > 0.97
     assert np.corrcoef(merged.traces.C[1], two)[0, 1] > 0.97
@@ -101,7 +102,7 @@ def test_all_that_belongs_to_a_component_moves_with_it(rng):
     trace, stranger = calcium(rng, T)[0], calcium(rng, T)[0]
     left, right = halves(cell)
     A, traces = component_set(rng, [left, right, other], [trace, trace, stranger])
-    merged = merge_components(A, traces, merge_thr=0.7, p=1)
+    merged = merge_components(A, traces, 0.7, Deconvolution(p=1))
     for field in ("C", "S", "YrA", "bl", "c1", "sn", "lam", "g"):
         assert len(getattr(merged.traces, field)) == 2, field
     raw = traces.C + traces.YrA
@@ -113,8 +114,8 @@ def test_all_that_belongs_to_a_component_moves_with_it(rng):
 def test_constant_traces_and_few_components_are_no_accident(rng):
     cell = blob(DIMS, (10, 10), 3)
     A, _ = component_set(rng, [cell, cell], [np.zeros(T), np.zeros(T)])
-    flat = Traces.from_raw(np.full((2, T), 5, np.float32), p=0)
-    assert merge_components(A, flat, merge_thr=0.7).groups == []
+    flat = Traces.from_raw(np.full((2, T), 5, np.float32), CLIPPED)
+    assert merge_components(A, flat, 0.7).groups == []
     for k in (0, 1):
         some = flat.take(np.arange(k))
-        assert merge_components(sparse.csc_matrix(A[:, :k]), some, merge_thr=0.7).groups == []
+        assert merge_components(sparse.csc_matrix(A[:, :k]), some, 0.7).groups == []

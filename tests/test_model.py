@@ -11,7 +11,7 @@ from cnmf_engine.base.errors import InputError, ParameterError
 from cnmf_engine.base.parallel import Workers
 from cnmf_engine.caiman.cnmf import CNMF
 from cnmf_engine.caiman.params import CNMFParams
-from cnmf_engine.stages.cnmfe import boxes as boxes_module
+from cnmf_engine.stages.cnmfe import fit as fit_module
 from cnmf_engine.stages.cnmfe.background import reconstruct_background
 from workshop_utils.measures.scoring import match, score
 from workshop_utils.movies.truth import load_truth
@@ -316,7 +316,7 @@ def test_what_the_engine_does_not_have_is_refused_before_any_work(scene, monkeyp
     def refuse(*_, **__):
         raise AssertionError("started before the parameters were checked")
 
-    monkeypatch.setattr(boxes_module, "initialize", refuse)
+    monkeypatch.setattr(fit_module, "initialize", refuse)
     with pytest.raises(ParameterError, match=text):
         fitted(scene.movie, **patches | change)
 

@@ -11,6 +11,7 @@ import tifffile
 
 import cnmf_engine as cm
 from cnmf_engine.base.errors import InputError, MissingFileError, ParameterError
+from cnmf_engine.base.parallel import Run
 from cnmf_engine.movies import iter_frames, open_movie
 
 
@@ -284,7 +285,7 @@ def test_what_is_not_read_is_refused(option, tif):
 
 
 def test_iter_frames_covers_a_movie_in_blocks(tif, counts):
-    parts = list(iter_frames(tif, memory_limit=20_000))
+    parts = list(iter_frames(tif, run=Run(memory=20_000)))
     assert len(parts) > 3
     np.testing.assert_array_equal(np.concatenate([block for _, block in parts]), counts)
     assert all(block.dtype == np.float32 for _, block in parts)
@@ -297,7 +298,7 @@ def test_readers_serve_several_threads_at_once(tmp_path, counts):
     tifffile.imwrite(path, counts, compression="zlib", photometric="minisblack")
     _, dview, _ = cm.cluster.setup_cluster(n_processes=4, ignore_preexisting=True)
     with open_movie(path) as reader:
-        blocks = cm.cluster.map_ordered(lambda start: reader[start : start + 3], range(0, 60, 3), dview)
+        blocks = Run(dview).map(lambda start: reader[start : start + 3], range(0, 60, 3))
     cm.stop_server(dview=dview)
     np.testing.assert_array_equal(np.concatenate(blocks), counts)
 

@@ -9,7 +9,7 @@ from scipy.signal import lfilter
 
 from cnmf_engine.stages.deconvolution import foopsi as deconvolution
 from cnmf_engine.stages.deconvolution import interior, noise_constraint, oasis, pivoting
-from cnmf_engine.stages.deconvolution.foopsi import constrained_foopsi, deconvolve_traces
+from cnmf_engine.stages.deconvolution.foopsi import Deconvolution, constrained_foopsi, deconvolve_traces
 from cnmf_engine.stages.deconvolution.pivoting import oasis_ar2
 
 ROOTS = [(0.95, 0.6), (0.9, 0.3), (0.98, 0.8), (0.9, 0.9), (0.9, 0.0)]
@@ -136,8 +136,8 @@ def test_kernels_do_the_same_when_they_run_as_python(rng, monkeypatch, options):
 @pytest.mark.parametrize("p", [1, 2])
 def test_many_long_traces_take_about_a_second(rng, p):
     raw = np.stack([trace(rng, 3000, 0.95, 0.6, 0.5) for _ in range(20)]).astype(np.float32)
-    deconvolve_traces(raw[:1], p=p)  # compile
+    deconvolve_traces(raw[:1], Deconvolution(p=p))  # compile
     start = time.process_time()
-    deconvolve_traces(raw, p=p)
+    deconvolve_traces(raw, Deconvolution(p=p))
     # 200 of them a second on a usual core; the rest is room for slow and busy ones.
     assert time.process_time() - start < 1.0

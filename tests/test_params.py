@@ -411,11 +411,11 @@ def test_sizes_that_are_the_same_stay_tuples(same):
 
 
 def test_sizes_of_a_file_that_differ_are_kept_but_not_fitted():
-    from cnmf_engine.caiman.settings import ring_options, search_options, update_options
+    from cnmf_engine.caiman.settings import ring_options, search_options
 
     params = CNMFParams()
     params.restore({"init": {"gSig": np.array([3, 6]), "gSiz": np.array([7, 13])}})
     assert params.init["gSig"] == (3, 6), "CaImAn's models may have it"
-    for options in (ring_options, search_options, update_options):
+    for options in (ring_options, search_options):
         with pytest.raises(ParameterError, match="the same along all axes"):
             options(params)

@@ -9,6 +9,7 @@ from cnmf_engine.stages.cnmfe.initialization import Initialized
 from cnmf_engine.stages.cnmfe.patches import centres_of_mass, combine_patches, patch_grid
 from cnmf_engine.stages.cnmfe.seeding import Seeds
 from cnmf_engine.stages.cnmfe.temporal import Traces
+from cnmf_engine.stages.deconvolution.foopsi import CLIPPED
 
 T = 120
 
@@ -68,7 +69,7 @@ def test_impossible_patches_are_refused(rf, stride, border):
 def patch_result(box, dims, cells):
     """Result of a patch that found cells ``(row, column, trace)``, in the field's coordinates."""
     A = flat_footprints(np.stack([blob(dims, cell[:2], 2.5) for cell in cells]))[flat_index(box, dims)]
-    traces = Traces.from_raw(np.stack([trace for *_, trace in cells]).astype(np.float32), p=0)
+    traces = Traces.from_raw(np.stack([trace for *_, trace in cells]).astype(np.float32), CLIPPED)
     nothing = Seeds(A, traces.C, 0, 0.0, 0.0)
     return Initialized(
         sparse.csc_matrix(A), traces, np.full(len(flat_index(box, dims)), 3, np.float32), nothing

@@ -8,14 +8,15 @@ import tracemalloc
 import numpy as np
 import pytest
 from scipy import sparse
+from short_forms import update_all
 from synthetic import cosine, explained, flatten, make_scene
 from test_model import PATCHES, fitted, same, whole
 
 from cnmf_engine.base.errors import InputError
-from cnmf_engine.base.parallel import Workers
+from cnmf_engine.base.parallel import Run, Workers
 from cnmf_engine.caiman.cnmf import load_CNMF
 from cnmf_engine.stages.cnmfe.background import reconstruct_background
-from cnmf_engine.stages.cnmfe.refit import refine
+from cnmf_engine.stages.cnmfe.options import Ring
 from workshop_utils.measures.scoring import match
 
 
@@ -119,12 +120,9 @@ def test_refit_ends_with_the_deconvolution_that_is_asked_for(scene, options):
 def test_tiles_do_not_show(scene, model, ssub_B):
     """Components come out the same however the field is cut."""
     estimates = model.estimates
-    options = dict(
-        sn=estimates.sn, tsub=2, radius=10.5, ssub=ssub_B, space={"max_radius": 14, "closing": False},
-        deconvolution={"p": 1},
-    )  # fmt: skip
-    whole_field = refine(scene.movie, estimates.A, estimates.C, budget=2**33, **options)
-    cut = refine(scene.movie, estimates.A, estimates.C, budget=1, **options)
+    options = dict(sn=estimates.sn, tsub=2, ring=Ring(10.5, ssub_B), p=1)
+    whole_field = update_all(scene.movie, estimates.A, estimates.C, run=Run(memory=2**33), **options)
+    cut = update_all(scene.movie, estimates.A, estimates.C, run=Run(memory=1), **options)
     np.testing.assert_array_equal(cut.kept, whole_field.kept)
     for k in range(len(cut.kept)):
         assert cosine(cut.A[:, [k]].toarray(), whole_field.A[:, [k]].toarray()) > 0.999
@@ -142,13 +140,11 @@ def test_number_of_workers_does_not_change_a_bit(scene, model):
 
 def test_memory_follows_the_limit_not_the_field():
     scene = make_scene((96, 120), T=800, seed=2)
-    options = dict(
-        sn=np.full(96 * 120, scene.noise), tsub=1, radius=10.5, ssub=2, space={}, deconvolution={"p": 0}
-    )
+    options = dict(sn=np.full(96 * 120, scene.noise), tsub=1, ring=Ring(10.5), p=0, gSiz=1000)
     peaks = []
     for budget in (60 * 2**20, 2**33):
         tracemalloc.start()
-        refine(scene.movie, scene.flat_A, scene.C, budget=budget, **options)
+        update_all(scene.movie, scene.flat_A, scene.C, run=Run(memory=budget), **options)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[0] < 60 * 2**20

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from cnmf_engine.base.memory import drop_pages
-from cnmf_engine.base.parallel import map_threads, thread_count
+from cnmf_engine.base.parallel import ALONE, RUN, Run
 from cnmf_engine.movies.regions import GROUP, fill_frames, is_time_major, read_blocks, typical_frame
+
+THREE = Run(3)
 
 
 def mapped(path, movie, order):
@@ -43,12 +45,12 @@ def test_any_layout_gives_the_same_frames(kind, tmp_path, rng):
     ):
         expected = movie[frames][:, :, columns]
         out = np.empty(expected.shape, np.float32)
-        for n_threads in (1, 3):
+        for run in (ALONE, THREE):
             out[:] = -1
-            fill_frames(out, given, frames, columns, n_threads)
+            fill_frames(out, given, frames, columns, run)
             np.testing.assert_array_equal(out, expected)
     rebuilt = np.empty_like(movie)
-    for where, block in read_blocks(given, slice(0, 301), 100 * 21 * 37 * 4, 2):
+    for where, block in read_blocks(given, slice(0, 301), 100 * 21 * 37 * 4, THREE):
         assert where.start % GROUP == 0
         assert len(block) <= 100
         rebuilt[where] = block
@@ -102,9 +104,10 @@ def test_changes_to_a_map_survive(mode, tmp_path):
 
 
 def test_threads_keep_the_order_and_pass_on_failures():
-    assert list(map_threads(lambda x: x * x, range(50), 4)) == [x * x for x in range(50)]
-    with pytest.raises(ZeroDivisionError):
-        list(map_threads(lambda x: 1 // x, [1, 0, 2], 2))
+    for run in (ALONE, RUN, THREE):
+        assert list(run.stream(lambda x: x * x, range(50))) == [x * x for x in range(50)]
+        with pytest.raises(ZeroDivisionError):
+            list(run.stream(lambda x: 1 // x, [1, 0, 2]))
     # Inside a thread of the engine there is no second layer of threads.
-    assert set(map_threads(lambda _: thread_count(8), range(6), 3)) == {1}
-    assert thread_count(3) == 3
+    assert set(THREE.stream(lambda _: THREE.workers, range(6))) == {1}
+    assert THREE.workers == 3

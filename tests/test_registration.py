@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from short_forms import register_piecewise, register_rigid
 
 from cnmf_engine.base.errors import InputError, ParameterError
+from cnmf_engine.base.parallel import Run
 from cnmf_engine.caiman.cluster import setup_cluster
 from cnmf_engine.stages.registration import (
     ShiftEstimator,
     apply_shifts,
     high_pass,
     patch_grid,
-    register_piecewise,
-    register_rigid,
     registration_quality,
     warp,
 )
@@ -124,13 +124,13 @@ def test_more_rounds_and_fewer_splits_keep_the_accuracy(jitter):
 def test_result_is_the_same_bit_for_bit_for_any_number_of_workers(jitter, n_workers):
     movie = jitter[0][:90]
     alone, collected = [], []
-    first = register_rigid(movie, 5, 3, sink=lambda blocks: alone.extend(blocks))
+    first = register_rigid(movie, 5, 3, write=lambda blocks: alone.extend(blocks))
     template = first.template
     patches = register_piecewise(movie, template, 5, 3, 48, 24)
     _, dview, _ = setup_cluster(n_processes=n_workers, ignore_preexisting=True)
     with dview:
-        second = register_rigid(movie, 5, 3, dview=dview, sink=lambda blocks: collected.extend(blocks))
-        other = register_piecewise(movie, template, 5, 3, 48, 24, dview=dview)
+        second = register_rigid(movie, 5, 3, run=Run(dview), write=lambda blocks: collected.extend(blocks))
+        other = register_piecewise(movie, template, 5, 3, 48, 24, run=Run(dview))
     assert np.array_equal(first.shifts, second.shifts)
     assert np.array_equal(first.template, second.template)
     assert np.array_equal(np.concatenate(alone), np.concatenate(collected))
@@ -311,7 +311,7 @@ def test_nan_borders_are_filled_and_reported(jitter, caplog):
     movie[5, 40, 40] = np.inf
     seen = []
     with caplog.at_level(logging.WARNING, "caiman"):
-        result = register_rigid(movie, 5, 3, sink=lambda blocks: seen.extend(blocks))
+        result = register_rigid(movie, 5, 3, write=lambda blocks: seen.extend(blocks))
     assert "60 of 60 frames had NaN" in caplog.text
     assert caplog.text.count("had NaN") == 1
     assert rms(result.shifts + jitter[1][:60]) < 0.06
@@ -379,7 +379,7 @@ def test_quality_warns_when_shifts_follow_noise(caplog):
     [
         ({"max_shifts": -1}, "max_shifts in px, 0 or more"),
         ({"max_shifts": (1, 2, 3)}, "max_shifts in px"),
-        ({"border_nan": "mirror"}, "border_nan to be True"),
+        ({"border": "mirror"}, "border_nan to be True"),
         ({"niter_rig": 0}, "niter_rig of 1 or more"),
         ({"gSig_filt": -2}, "-2"),
         ({"template": np.zeros((5, 5))}, "a template of the movie's size, 20 x 20 px"),

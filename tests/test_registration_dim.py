@@ -7,10 +7,11 @@ import logging
 import cv2
 import numpy as np
 import pytest
+from short_forms import register_piecewise, register_rigid
 
 from cnmf_engine.base.errors import ParameterError
 from cnmf_engine.caiman.motion_correction import MotionCorrect
-from cnmf_engine.stages.registration import patch_grid, register_piecewise, register_rigid, warp
+from cnmf_engine.stages.registration import patch_grid, warp
 
 
 def tissue(size: int, n_blobs: int, width: float, seed: int) -> np.ndarray:

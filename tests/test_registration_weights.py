@@ -8,12 +8,12 @@ import tracemalloc
 import cv2
 import numpy as np
 import pytest
+from short_forms import register_piecewise, register_rigid
 
+from cnmf_engine.base.parallel import Run
 from cnmf_engine.stages.registration import (
     ShiftEstimator,
     apply_shifts,
-    register_piecewise,
-    register_rigid,
     registration_quality,
 )
 from cnmf_engine.stages.registration.quality import residual_motion
@@ -233,9 +233,11 @@ def test_memory_doesn_t_grow_with_the_movie(moving, pieces):
         movie = Endless(frames, T)
         tracemalloc.start()
         if pieces:
-            register_piecewise(movie, template, 4, 3, 40, 16, splits=T // 40, memory_limit="16MB", sink=count)
+            register_piecewise(
+                movie, template, 4, 3, 40, 16, splits=T // 40, run=Run(memory="16MB"), write=count
+            )
         else:
-            register_rigid(movie, 4, 3, splits=T // 40, memory_limit="16MB", sink=count)
+            register_rigid(movie, 4, 3, splits=T // 40, run=Run(memory="16MB"), write=count)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert movie.largest <= 64
@@ -251,5 +253,5 @@ def test_memory_doesn_t_grow_with_the_movie(moving, pieces):
 
 def test_the_memory_limit_changes_nothing_but_memory(moving):
     frames = moving[1]
-    shifts = [register_rigid(frames, 4, 3, memory_limit=limit).shifts for limit in (None, "1MB", 10**9)]
+    shifts = [register_rigid(frames, 4, 3, run=Run(memory=limit)).shifts for limit in (None, "1MB", 10**9)]
     assert np.array_equal(shifts[0], shifts[1]) and np.array_equal(shifts[0], shifts[2])

@@ -5,6 +5,7 @@ from synthetic import make_scene
 
 from cnmf_engine.base.errors import InputError
 from cnmf_engine.stages.cnmfe.background import fit_ring, reconstruct_background
+from cnmf_engine.stages.cnmfe.options import Ring
 from cnmf_engine.stages.cnmfe.residual import BackgroundFree
 
 
@@ -17,7 +18,7 @@ def test_what_is_left_is_the_movie_less_the_ring_of_the_latest_components(ssub, 
     for n in (0, 2, len(scene.C)):
         A, C = sparse.csc_matrix(scene.flat_A[:, :n]), scene.C[:n]
         movie.refit(A, C)
-        ring = fit_ring(scene.Y, A, C, dims, radius=10, ssub=ssub)
+        ring = fit_ring(scene.Y, A, C, dims, Ring(10, ssub))
         B = reconstruct_background(scene.Y, A, C, ring.W, ring.b0, dims)
         np.testing.assert_allclose(movie.R, scene.Y - B, atol=0.02)
         np.testing.assert_allclose(movie.b0, ring.b0, rtol=1e-5)

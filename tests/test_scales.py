@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import sparse
+from short_forms import register_rigid
 from synthetic import make_scene
 
 from cnmf_engine.caiman.params import CNMFParams
@@ -10,8 +11,8 @@ from cnmf_engine.cnmf import CNMF
 from cnmf_engine.movies.geometry import centre
 from cnmf_engine.stages.cell_size import cell_size
 from cnmf_engine.stages.cnmfe.background import fit_ring, reconstruct_background
+from cnmf_engine.stages.cnmfe.options import Ring
 from cnmf_engine.stages.cnmfe.ring import ring_offsets
-from cnmf_engine.stages.registration import register_rigid
 from cnmf_engine.stages.summary_images import correlation_pnr, local_correlations
 
 SEARCH = dict(method_init="corr_pnr", gSig=(2, 2), gSiz=(7, 7), min_corr=0.7, min_pnr=8, nb=0, tsub=2, p=1)
@@ -112,7 +113,7 @@ def test_ring_weights_are_exact_under_light_that_all_pixels_share(rng):
     light = np.cumsum(rng.normal(size=(3, T)), axis=1)
     Y = 100 * rng.uniform(0.5, 1, (420, 3)) @ light + rng.normal(size=(420, T))
     Y = np.float32(Y)
-    model = fit_ring(Y, sparse.csc_matrix((420, 0)), np.zeros((0, T)), dims, radius=4, ssub=1)
+    model = fit_ring(Y, sparse.csc_matrix((420, 0)), np.zeros((0, T)), dims, Ring(4, 1))
     X = Y - Y.mean(axis=1, keepdims=True, dtype=np.float64)
     p = 10 + 20 * 10
     ring = [10 + dy + 20 * (10 + dx) for dy, dx in ring_offsets(4)]
@@ -127,6 +128,6 @@ def test_the_background_is_the_same_movie_higher_up(counts):
     backgrounds = []
     for offset in (0, 32768):
         Y = scene.Y + np.float32(offset)
-        ring = fit_ring(Y, A, C, scene.dims, radius=8, ssub=2)
+        ring = fit_ring(Y, A, C, scene.dims, Ring(8, 2))
         backgrounds.append(reconstruct_background(Y, A, C, ring.W, ring.b0, scene.dims) - offset)
     np.testing.assert_allclose(*backgrounds, atol=0.05)

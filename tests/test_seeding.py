@@ -1,11 +1,14 @@
 import numpy as np
 import pytest
 from scipy import ndimage
+from short_forms import find_neurons
 from synthetic import calcium, explained, flatten, make_scene
 
 from cnmf_engine.movies.geometry import as_cube
 from cnmf_engine.stages.cnmfe import seeding
-from cnmf_engine.stages.cnmfe.seeding import find_neurons, has_transients, seed_pixels
+from cnmf_engine.stages.cnmfe.options import Search
+from cnmf_engine.stages.cnmfe.seeding import has_transients, seed_pixels
+from cnmf_engine.stages.deconvolution.foopsi import CLIPPED
 from cnmf_engine.stages.filters import filter_frames, mean_centred_kernel
 from cnmf_engine.stages.summary_images import correlation_pnr
 from workshop_utils.measures.scoring import match
@@ -56,8 +59,8 @@ def test_a_cell_on_the_border_is_found_once(centre):
 @pytest.mark.parametrize("centre", [(0, 25), (24, 28), (47, 55)])
 def test_filtered_movie_stays_that_of_what_is_left(centre):
     scene = make_scene(centres=[centre], seed=4)
-    search = seeding._Search(scene.Y, scene.dims, 2.5, 7, 0.8, 8, True)
-    box, footprint, trace = seeding._grow(search, centre, 0, {})
+    search = seeding._State(scene.Y, scene.dims, Search(**SEARCH))
+    box, footprint, trace = seeding._grow(search, centre, CLIPPED)
     search.subtract(box, footprint, trace)
     filtered = filter_frames(as_cube(search.raw, scene.dims).transpose(2, 0, 1), mean_centred_kernel(2.5))
     filtered -= filtered.mean(axis=0)

@@ -7,6 +7,7 @@ from scipy.ndimage import correlate
 from synthetic import make_scene
 
 from cnmf_engine.base.errors import InputError
+from cnmf_engine.base.parallel import ALONE, Run
 from cnmf_engine.stages import summary_images
 from cnmf_engine.stages.filters import mean_centred_kernel
 from cnmf_engine.stages.noise import pixel_noise
@@ -103,7 +104,7 @@ def test_bright_offset_does_not_cost_accuracy(rng):
 def test_blocks_do_not_change_the_images(limit):
     movie = make_scene((45, 52), T=60).movie
     whole = local_correlations(movie, swap_dim=False), *correlation_pnr(movie, gSig=2, swap_dim=False)
-    options = {"swap_dim": False, "memory_limit": limit}
+    options = {"swap_dim": False, "run": Run(memory=limit)}
     blockwise = local_correlations(movie, **options), *correlation_pnr(movie, gSig=2, **options)
     for a, b in zip(whole, blockwise):
         np.testing.assert_allclose(b, a, rtol=2e-6, atol=1e-6)
@@ -115,7 +116,7 @@ def test_images_are_the_same_for_any_number_of_threads(rng, T):
     for n_threads in (2, 3):
         for name, options in {"local_correlations": {}, "correlation_pnr": {"gSig": 2}}.items():
             function, options = getattr(summary_images, name), options | {"swap_dim": False}
-            one, many = (function(movie, n_threads=n, **options) for n in (1, n_threads))
+            one, many = (function(movie, run=run, **options) for run in (ALONE, Run(n_threads)))
             np.testing.assert_array_equal(many, one)
 
 
@@ -137,7 +138,7 @@ def test_images_of_a_long_recording_are_those_of_the_definition(rng, kind):
     movie[rng.random(T) < 0.02, 4:8, 5:10] += 60
     movie = movie.astype(np.float32)
     given = np.asfortranarray(movie) if kind == "series" else movie
-    cn, pnr = correlation_pnr(given, gSig=2, swap_dim=False, memory_limit="200KB")
+    cn, pnr = correlation_pnr(given, gSig=2, swap_dim=False, run=Run(memory="200KB"))
     expected_cn, expected_pnr = slow_pnr(movie, 2)
     np.testing.assert_allclose(pnr, expected_pnr, rtol=2e-5)
     assert np.median(np.abs(cn - expected_cn)) < 1e-5

@@ -1,7 +1,13 @@
-"""Working in parallel: tasks in pools of workers, and blocks in a few threads of this process."""
+"""
+Working in parallel: the pools that callers open, and `Run`, the one way in which a stage uses them.
+
+Inside a stage the tasks of the pool are the only parallelism: linear algebra and OpenCV keep to one thread
+each, so that workers don't compete for processors and results are the same for any number of them.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
@@ -12,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -19,34 +26,38 @@ from typing import Any
 import threadpoolctl
 
 from cnmf_engine.base.errors import InputError, ParameterError, explain
+from cnmf_engine.base.memory import memory_budget, memory_room
 
 __all__ = [
+    "ALONE",
+    "RUN",
     "DaskWorkers",
     "MapResult",
+    "Run",
     "Workers",
     "available_cpus",
     "checked_count",
     "collect",
     "in_worker",
-    "map_ordered",
-    "map_threads",
+    "limit_threads",
     "mark_worker",
-    "one_blas_thread",
+    "one_thread",
     "open_pools",
     "progress_bar",
-    "run_serially",
     "run_task",
-    "shares_memory",
-    "thread_count",
 ]
 
+log = logging.getLogger("caiman")
+
 _here = threading.local()
-_blas_lock = threading.Lock()
-_blas_state: dict[str, Any] = {"depth": 0, "limiter": None, "controller": None, "modules": 0}
+_limit_lock = threading.Lock()
+_limit: dict[str, Any] = {"depth": 0, "blas": None, "opencv": None, "controller": None, "modules": 0}
 #: A bar appears after this many seconds: what is over sooner needs none.
 _DELAY = 2.0
 #: Seconds between looks at the clock while tasks run.
 _TICK = 1.0
+#: Beyond so many threads the memory's speed is the limit, and every thread holds a block.
+_MOST_THREADS = 8
 
 
 class MapResult:
@@ -56,24 +67,7 @@ class MapResult:
         self._futures = futures
 
     def get(self, timeout: float | None = None) -> list:
-        """
-        Wait for all results.
-
-        Parameters
-        ----------
-        timeout : float, optional
-            Seconds to wait at most.
-
-        Returns
-        -------
-        list
-            One result an item, in order.
-
-        Raises
-        ------
-        TimeoutError
-            If results are missing after `timeout`. Nothing is cancelled: ask again.
-        """
+        """Wait for all results, `timeout` seconds at most; a TimeoutError cancels nothing: ask again."""
         try:
             for future in as_completed(self._futures, timeout=timeout):
                 future.result()
@@ -98,35 +92,13 @@ class MapResult:
         return self.ready() and all(not f.cancelled() and f.exception() is None for f in self._futures)
 
 
-def run_serially(func: Callable, items: list, progress: str | None = None) -> list:
-    """Apply `func` to every item in this thread, under the same limit as in a pool."""
-    with one_blas_thread():
-        return [func(item) for item in progress_bar(items, len(items), progress)]
-
-
 def collect(
     submit: Callable[[Any], Future], items: list, progress: str | None = None, window: int | None = None
 ) -> list:
     """
-    Submit one task an item and return the results in order.
+    Submit one task an item, at most `window` under way at once, and return the results in order.
 
     On the first failure the rest is cancelled and what the task raised is raised.
-
-    Parameters
-    ----------
-    submit : callable
-        Starts the task of an item.
-    items : list
-        The items.
-    progress : str, optional
-        Text of a progress bar.
-    window : int, optional
-        Most tasks under way at once, so that what travels to other processes doesn't pile up; None for all.
-
-    Returns
-    -------
-    list
-        One result an item.
     """
     futures: list[Future] = []
     finished: SimpleQueue[Future] = SimpleQueue()
@@ -150,8 +122,9 @@ def collect(
     except BaseException as error:
         for future in futures:
             future.cancel()
-        # Somebody who interrupts the kernel wants it back at once.
-        if isinstance(error, Exception):
+        # Threads write into the caller's arrays until they end; processes don't, and those of a cluster may
+        # never tell of a task that was cancelled. Who interrupts the kernel wants it back at once.
+        if isinstance(error, Exception) and window is None:
             wait(futures)
         raise
     finally:
@@ -173,23 +146,7 @@ def _bar(total: int, progress: str | None, items: Iterable | None = None) -> Any
 
 
 def progress_bar(items: Iterable, total: int, progress: str | None) -> Iterable:
-    """
-    Wrap `items` in a bar with the time that is left.
-
-    Parameters
-    ----------
-    items : iterable
-        What is gone through.
-    total : int
-        How many there are.
-    progress : str or None
-        Text of the bar; without one the items are returned as they are.
-
-    Returns
-    -------
-    iterable
-        The same items. The bar appears after two seconds and goes when it is full.
-    """
+    """Wrap `items` in a bar of this text, which appears after two seconds; without text, return them."""
     return _bar(total, progress, items) if progress else items
 
 
@@ -204,39 +161,44 @@ def in_worker() -> bool:
 
 
 def run_task(func: Callable, item: Any) -> Any:
-    """Apply `func` to `item` on one linear algebra thread (importable, so that it travels to a cluster)."""
-    with one_blas_thread():
+    """Apply `func` to `item` on one thread (importable, so that it travels to a cluster)."""
+    with one_thread():
         return func(item)
 
 
 @contextmanager
-def one_blas_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """
-    Limit linear algebra to one thread while any task runs.
+    Limit linear algebra and OpenCV to one thread while any task runs.
 
-    The limit belongs to the process for most BLAS builds, so the first task
-    sets it and the last one lifts it.
+    The limit belongs to the process, so the first task sets it and the last one lifts it.
     """
-    with _blas_lock:
-        if _blas_state["depth"] == 0:
-            _blas_state["limiter"] = _blas_controller().limit(limits=1, user_api="blas")
-        _blas_state["depth"] += 1
+    with _limit_lock:
+        if _limit["depth"] == 0:
+            _limit["blas"] = _blas_controller().limit(limits=1, user_api="blas")
+        if _limit["opencv"] is None and (cv2 := sys.modules.get("cv2")):
+            _limit["opencv"] = cv2.getNumThreads()
+            cv2.setNumThreads(1)
+        _limit["depth"] += 1
     try:
         yield
     finally:
-        with _blas_lock:
-            _blas_state["depth"] -= 1
-            if _blas_state["depth"] == 0:
-                _blas_state["limiter"].restore_original_limits()
+        with _limit_lock:
+            _limit["depth"] -= 1
+            if _limit["depth"] == 0:
+                _limit["blas"].restore_original_limits()
+                if _limit["opencv"] is not None:
+                    sys.modules["cv2"].setNumThreads(_limit["opencv"])
+                    _limit["opencv"] = None
 
 
 def _blas_controller() -> threadpoolctl.ThreadpoolController:
     """Find the linear algebra libraries; looked for again only when modules were imported meanwhile."""
     # The search through all loaded libraries takes milliseconds, as long as many a task.
-    if _blas_state["controller"] is None or _blas_state["modules"] != len(sys.modules):
-        _blas_state["controller"] = threadpoolctl.ThreadpoolController()
-        _blas_state["modules"] = len(sys.modules)
-    return _blas_state["controller"]
+    if _limit["controller"] is None or _limit["modules"] != len(sys.modules):
+        _limit["controller"] = threadpoolctl.ThreadpoolController()
+        _limit["modules"] = len(sys.modules)
+    return _limit["controller"]
 
 
 _pools: weakref.WeakSet[Workers] = weakref.WeakSet()
@@ -265,26 +227,13 @@ class _PoolMethods(ABC):
         self, func: Callable, items: Iterable, chunksize: int | None = None, progress: str | None = None
     ) -> list:
         """
-        Apply a function to every item and wait, as `cnmf_engine.base.parallel.map_ordered` does.
+        Apply a function to every item, wait, and return the results in order.
 
-        Parameters
-        ----------
-        func : callable
-            Takes one item.
-        items : iterable
-            The items.
-        chunksize : int, optional
-            Accepted for callers of `multiprocessing.Pool`; each item is a task of its own.
-        progress : str, optional
-            Text of a progress bar.
-
-        Returns
-        -------
-        list
-            One result an item, in order.
+        `chunksize` is accepted for callers of `multiprocessing.Pool`: each item is a task of its own.
+        `progress` is the text of a bar. What a task raises is raised as soon as it does.
         """
         # The limit is held here too, so that it isn't lifted and set again between tasks.
-        with one_blas_thread():
+        with one_thread():
             return collect(partial(self._submit, func), list(items), progress, self._window)
 
     map_sync = map
@@ -313,18 +262,13 @@ class _PoolMethods(ABC):
 
 class Workers(_PoolMethods):
     """
-    The engine's pool: threads that share the caller's memory.
+    The engine's pool: `n_processes` threads that share the caller's memory.
 
     Threads, because all heavy work happens in compiled code that releases Python's lock (NumPy, SciPy,
     OpenCV, Numba): nothing is pickled or copied, there is no start-up, no worker process that can die
     silently, no need to guard a script's main part on Windows or macOS, and the result is the same for any
     number of workers. Methods have the names that callers of `multiprocessing.Pool` and of an ipyparallel
     view use.
-
-    Parameters
-    ----------
-    n_processes : int
-        Number of threads.
     """
 
     def __init__(self, n_processes: int) -> None:
@@ -346,7 +290,7 @@ class Workers(_PoolMethods):
         self._check_open()
         # A worker that waited for tasks queued behind its own would wait for ever.
         if self.n_processes == 1 or len(items) < 2 or in_worker():
-            return run_serially(func, items, progress)
+            return _in_turn(func, items, progress)
         return super().map(func, items, chunksize, progress)
 
     map_sync = map
@@ -390,14 +334,8 @@ class DaskWorkers(_PoolMethods):
     Functions, items and results travel to other processes, so they have to be picklable (by cloudpickle),
     results have to be returned rather than written into the caller's arrays, and files have to be visible
     to every worker under the same path. A task whose worker dies is run again by another; the result is the
-    same. Items are sent when a worker is about to be free, not all at once.
-
-    Parameters
-    ----------
-    client : distributed.Client
-        A connected client.
-    owned : bool
-        Whether closing the workers closes the client.
+    same. Items are sent when a worker is about to be free, not all at once. With `owned`, closing the
+    workers closes the client.
     """
 
     def __init__(self, client: Any, owned: bool = False) -> None:
@@ -432,75 +370,172 @@ class DaskWorkers(_PoolMethods):
         return f"<DaskWorkers of {self.client!r}>"
 
 
-def shares_memory(dview: Any) -> bool:
-    """
-    Tell if workers see the caller's arrays.
+class _Machine:
+    """In place of a pool: threads of this process for the time of a call, as many as `limit_threads` says."""
 
-    Parameters
+    most: int | None = None
+
+    @property
+    def n_processes(self) -> int:
+        return self.most or min(available_cpus(), _MOST_THREADS)
+
+
+_MACHINE = _Machine()
+
+
+def limit_threads(most: int | None) -> None:
+    """Set how many threads calls without a pool use; None for the processors there are, at most eight."""
+    _MACHINE.most = most
+
+
+@dataclass(frozen=True)
+class Run:
+    """
+    How a stage works: with which workers, within which memory, with or without bars.
+
+    Attributes
     ----------
-    dview : object or None
-        What `setup_cluster` returned.
-
-    Returns
-    -------
-    bool
-        True for no pool and for threads, where a task may write into the caller's array; False where
-        results have to be returned.
+    pool : Workers, DaskWorkers, multiprocessing.Pool, ipyparallel view, int or None
+        What `setup_cluster` returned; or a number of threads, for the time of a call. None does all work in
+        the calling thread. The result is the same.
+    memory : int, float or str, optional
+        Bytes that blocks may take, or text such as ``'500MB'``; see `cnmf_engine.base.memory.memory_budget`.
+    progress : bool
+        Show bars with the time that is left of what takes long.
     """
-    return dview is None or isinstance(dview, Workers)
+
+    pool: Any = None
+    memory: int | float | str | None = None
+    progress: bool = False
+
+    @property
+    def workers(self) -> int:
+        """Tasks that run at the same time; 1 inside a worker, which has its processor to itself."""
+        if self.pool is None or (self.shared and in_worker()):
+            return 1
+        if isinstance(self.pool, int):
+            return checked_count(self.pool)
+        return getattr(self.pool, "n_processes", None) or 1
+
+    @property
+    def shared(self) -> bool:
+        """Whether workers see the caller's arrays; where they don't, results have to be returned."""
+        return self.pool is None or isinstance(self.pool, Workers | _Machine | int)
+
+    @property
+    def here(self) -> Run:
+        """The same without workers that share no memory, for what isn't worth sending."""
+        return self if self.shared else replace(self, pool=None)
+
+    @property
+    def budget(self) -> int:
+        """Bytes that blocks may take."""
+        return memory_budget(self.memory)
+
+    def room(self, part: float = 0.25) -> int:
+        """Bytes for what can't be cut into blocks: `memory`, else this part of what is free."""
+        return memory_room(self.memory, part)
+
+    def side_by_side(self, cost: int, part: float, hint: str) -> int | None:
+        """
+        Tell how many tasks that take `cost` bytes fit the memory (or this part of what is free) together.
+
+        None where workers have a memory of their own. If one alone takes more, the log says so, with `hint`.
+        """
+        if not self.shared:
+            return None
+        room = self.room(part)
+        if cost > room:
+            found = f"a need of about {cost / 2**20:.0f} MB"
+            log.warning(explain(f"work that fits {room / 2**20:.0f} MB", found, hint))
+        return max(int(room // max(cost, 1)), 1)
+
+    def map(self, func: Callable, items: Iterable, text: str | None = None, limit: int | None = None) -> list:
+        """
+        Apply a function to every item and return the results in order.
+
+        Linear algebra runs on one thread a task, with or without a pool. A call from inside a worker runs in
+        that worker, so nested calls can't wait for each other. What a task raises is raised as soon as it
+        does: tasks that haven't started are cancelled, those that run in threads are waited for, so that none
+        writes into the caller's arrays afterwards.
+
+        Parameters
+        ----------
+        func : callable
+            Takes one item. Must not depend on the order in which tasks run.
+        items : iterable
+            The items.
+        text : str, optional
+            Of the bar, if there is to be one.
+        limit : int, optional
+            Most tasks side by side, for workers that share memory.
+        """
+        items, text = list(items), text if self.progress else None
+        if self.workers > 1 and limit is not None and limit < self.workers and self.shared:
+            func = _taking_turns(func, limit)
+        if isinstance(self.pool, Workers | DaskWorkers):
+            return self.pool.map(func, items, progress=text)
+        if self.shared:
+            return list(progress_bar(self.stream(func, items), len(items), text))
+        task = partial(run_task, func)
+        if hasattr(self.pool, "map_sync"):
+            found = list(self.pool.map_sync(task, items))
+            self.pool.results.clear()
+            return found
+        return list(self.pool.map(task, items))
+
+    def stream(self, func: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        """
+        Apply a function to every item in threads and yield the results in order.
+
+        No more results than threads wait to be taken, so memory stays bounded however many items there are.
+        Workers that share no memory are left out.
+        """
+        items = list(items)
+        n_threads = min(self.here.workers, len(items))
+        if n_threads < 2:
+            with one_thread():
+                yield from map(func, items)
+            return
+        with ThreadPoolExecutor(n_threads, "cnmf-block", initializer=mark_worker) as pool, one_thread():
+            running: deque = deque()
+            try:
+                for item in items:
+                    running.append(pool.submit(func, item))
+                    if len(running) > n_threads:
+                        yield running.popleft().result()
+                while running:
+                    yield running.popleft().result()
+            finally:
+                for future in running:
+                    future.cancel()
 
 
-def map_ordered(func: Callable, items: Iterable, dview: Any = None, progress: str | None = None) -> list:
-    """
-    Apply a function to every item and return the results in order.
+#: For calls whose caller said nothing: threads of this process, no bar.
+RUN = Run(_MACHINE)
+#: The calling thread alone.
+ALONE = Run()
 
-    Linear algebra runs on one thread a task, with or without a pool, so that results are the same bit for
-    bit for any number of workers and workers don't compete for processors. A call from inside a worker runs
-    in that worker, so nested calls can't wait for each other.
 
-    Parameters
-    ----------
-    func : callable
-        Takes one item. Must not depend on the order in which tasks run.
-    items : iterable
-        The items.
-    dview : Workers, DaskWorkers, multiprocessing.Pool, ipyparallel view or None
-        What `setup_cluster` returned; None or a single worker runs in the calling thread.
-    progress : str, optional
-        Text of a progress bar; no bar without it.
+def _in_turn(func: Callable, items: list, progress: str | None = None) -> list:
+    """Apply `func` to every item in this thread, under the same limit as in a pool."""
+    with one_thread():
+        return [func(item) for item in progress_bar(items, len(items), progress)]
 
-    Returns
-    -------
-    list
-        One result an item.
 
-    Raises
-    ------
-    Exception
-        What a task raised, as soon as it does: tasks that haven't started are cancelled, those that run in
-        threads are waited for, so that none writes into the caller's arrays afterwards.
-    """
-    if dview is None:
-        return run_serially(func, list(items), progress)
-    if isinstance(dview, Workers | DaskWorkers):
-        return dview.map(func, items, progress=progress)
-    task = partial(run_task, func)
-    if hasattr(dview, "map_sync"):
-        found = list(dview.map_sync(task, list(items)))
-        dview.results.clear()
-        return found
-    return list(dview.map(task, list(items)))
+def _taking_turns(func: Callable[[Any], Any], limit: int) -> Callable[[Any], Any]:
+    """Let only so many tasks run side by side; for threads."""
+    turns = threading.BoundedSemaphore(max(limit, 1))
+
+    def in_turn(item: Any) -> Any:
+        with turns:
+            return func(item)
+
+    return in_turn
 
 
 def available_cpus() -> int:
-    """
-    Count the processors this process may use.
-
-    Returns
-    -------
-    int
-        At least 1; respects the affinity set by a container or a batch system where Python can tell.
-    """
+    """Count the processors this process may use, as a container or a batch system limits them."""
     if hasattr(os, "process_cpu_count"):
         return os.process_cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
@@ -509,24 +544,7 @@ def available_cpus() -> int:
 
 
 def checked_count(n_processes: Any) -> int:
-    """
-    Check a number of workers.
-
-    Parameters
-    ----------
-    n_processes : int
-        What the caller gave.
-
-    Returns
-    -------
-    int
-        The same as an int.
-
-    Raises
-    ------
-    ParameterError
-        If it isn't a whole number of at least 1.
-    """
+    """Return a number of workers as an int; raise ParameterError if it isn't a whole number of at least 1."""
     try:
         count = int(n_processes)
     except (TypeError, ValueError):
@@ -543,75 +561,5 @@ def checked_count(n_processes: Any) -> int:
 
 
 def open_pools() -> list[Workers]:
-    """
-    List the engine's own pools that still take tasks.
-
-    Returns
-    -------
-    list of Workers
-        In no particular order.
-    """
+    """List the engine's own pools that still take tasks, in no particular order."""
     return [pool for pool in list(_pools) if pool.is_open]
-
-
-# Beyond this the memory's speed is the limit, and every thread holds a block.
-_MOST_THREADS = 8
-
-
-def thread_count(n_threads: int | None = None) -> int:
-    """
-    Tell how many threads a stage may use.
-
-    Parameters
-    ----------
-    n_threads : int, optional
-        What the caller wants; the processors this process may use, at most eight, if not given.
-
-    Returns
-    -------
-    int
-        At least 1; always 1 inside a worker of the engine, which has the processor to itself.
-    """
-    if in_worker():
-        return 1
-    return checked_count(n_threads) if n_threads is not None else min(available_cpus(), _MOST_THREADS)
-
-
-def map_threads(
-    function: Callable[[Any], Any], items: Iterable[Any], n_threads: int | None = None
-) -> Iterator[Any]:
-    """
-    Apply a function to every item in threads and yield the results in order.
-
-    No more results than threads wait to be taken, so memory stays bounded however many items there are.
-
-    Parameters
-    ----------
-    function : callable
-        Takes one item; spends its time in compiled code that releases Python's lock.
-    items : iterable
-        The items.
-    n_threads : int, optional
-        See `thread_count`.
-
-    Yields
-    ------
-    object
-        One result an item, in the order of the items.
-    """
-    items, n_threads = list(items), thread_count(n_threads)
-    if min(n_threads, len(items)) < 2:
-        yield from map(function, items)
-        return
-    with ThreadPoolExecutor(n_threads, "cnmf-block", initializer=mark_worker) as pool:
-        running: deque = deque()
-        try:
-            for item in items:
-                running.append(pool.submit(function, item))
-                if len(running) > n_threads:
-                    yield running.popleft().result()
-            while running:
-                yield running.popleft().result()
-        finally:
-            for future in running:
-                future.cancel()

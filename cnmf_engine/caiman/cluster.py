@@ -7,10 +7,13 @@ from typing import Any
 
 from cnmf_engine.base.errors import InputError, ParameterError, explain, nearest
 from cnmf_engine.base.parallel import (
+    RUN,
     DaskWorkers,
+    Run,
     Workers,
     available_cpus,
     checked_count,
+    limit_threads,
     open_pools,
 )
 
@@ -19,6 +22,7 @@ __all__ = [
     "DaskWorkers",
     "Workers",
     "available_cpus",
+    "run_of",
     "setup_cluster",
     "start_server",
     "stop_server",
@@ -48,10 +52,12 @@ def setup_cluster(
     ----------
     backend : str
         ``'multiprocessing'`` (or its old name ``'local'``): the engine's own threads, see `Workers`.
-        ``'single'``: no pool, everything runs in turn. ``'dask'``: workers of a Dask cluster.
+        ``'single'``: no pool, everything runs in turn, on
+        one thread until `stop_server` or the next call. ``'dask'``: workers of a Dask cluster.
         ``'ipyparallel'``, ``'SLURM'``: engines of a running ipyparallel cluster.
     n_processes : int, optional
-        Number of workers; one less than the processors this process may use if not given.
+        Number of workers; one less than the processors this process may use if not given. If given, calls
+        that take no `dview` use no more threads than that either.
     single_thread : bool
         True means the same as ``backend='single'``.
     ignore_preexisting : bool
@@ -88,8 +94,10 @@ def setup_cluster(
                 f"use backend={hint!r}" if hint else "use backend='multiprocessing'",
             )
         )
+    limit_threads(None if n_processes is None else checked_count(n_processes))
     n_processes = max(available_cpus() - 1, 1) if n_processes is None else checked_count(n_processes)
     if single_thread or backend == "single":
+        limit_threads(1)
         return None, None, 1
     _settle_preexisting(ignore_preexisting)
     if backend == "dask":
@@ -99,6 +107,12 @@ def setup_cluster(
     if backend == "local":
         logger.warning("backend 'local' is an old name: use 'multiprocessing'")
     return None, Workers(n_processes), n_processes
+
+
+def run_of(dview: Any, memory_limit: int | float | str | None = None) -> Run:
+    """Tell a stage what CaImAn's `dview` and a memory limit mean; without a pool, threads of this process."""
+    pool = RUN.pool if dview is None else dview
+    return Run(pool, memory_limit, progress=True)
 
 
 def start_server(
@@ -132,6 +146,7 @@ def stop_server(
         What `setup_cluster` returned. A connection to an ipyparallel cluster is closed; the cluster itself
         goes on.
     """
+    limit_threads(None)
     if dview is None:
         return
     if hasattr(dview, "terminate"):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import logging
 import os
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,42 +17,33 @@ from scipy import sparse
 
 from cnmf_engine.base.compiling import announce_compilation
 from cnmf_engine.base.errors import InputError, ParameterError, explain
-from cnmf_engine.base.memory import memory_room
-from cnmf_engine.base.parallel import map_ordered, shares_memory
+from cnmf_engine.base.parallel import Run
 from cnmf_engine.caiman import storage
 from cnmf_engine.caiman.estimates import Estimates
 from cnmf_engine.caiman.params import CNMFParams
 from cnmf_engine.caiman.settings import (
     check_parameters,
-    final_options,
+    deconvolution_options,
+    merging_options,
+    patch_options,
     ring_options,
     search_options,
-    update_options,
 )
 from cnmf_engine.movies.access import check_movie
-from cnmf_engine.movies.geometry import Box
-from cnmf_engine.stages.bad_pixels import BadPixels, find_bad_pixels
 from cnmf_engine.stages.cnmfe.background import RingModel
-from cnmf_engine.stages.cnmfe.boxes import BoxOfMovie, BoxTask, at_once, fit_box, movie_file
-from cnmf_engine.stages.cnmfe.finishing import deconvolve_all, merge_all
-from cnmf_engine.stages.cnmfe.initialization import Initialized
-from cnmf_engine.stages.cnmfe.patches import centres_of_mass, combine_patches, patch_grid
-from cnmf_engine.stages.cnmfe.readout import read_out
-from cnmf_engine.stages.cnmfe.refit import refine
-from cnmf_engine.stages.cnmfe.starting import Start, given_first, log_silent_seeds
-from cnmf_engine.stages.cnmfe.temporal import Traces, unshrunk
+from cnmf_engine.stages.cnmfe.fit import Fit, fit_cnmfe, refine
+from cnmf_engine.stages.cnmfe.starting import Start
+from cnmf_engine.stages.cnmfe.temporal import Traces
+from cnmf_engine.stages.deconvolution.foopsi import CLIPPED
+from cnmf_engine.stages.quality import Quality, Verdict
 
-__all__ = ["CNMF", "load_CNMF"]
+__all__ = ["CNMF", "load_CNMF", "load_fit", "save_fit"]
 
 log = logging.getLogger("caiman")
 
 _WHOLE = (slice(None), slice(None))
 #: Keywords of the constructor that belong to the object, not to the parameters.
 _OWN = ("dview", "Ain", "Cin", "b_in", "f_in", "skip_refinement", "remove_very_bad_comps")
-#: Copies of its averaged movie that a patch holds while it is fitted.
-_COPIES = 3
-#: Part of the free memory for patches that are fitted side by side, unless there is a memory_limit.
-_PART = 0.5
 
 
 class CNMF:
@@ -146,30 +136,8 @@ class CNMF:
         images = self._checked(images, indices)
         start = Start.checked(images.shape[1:], self.Ain, self.params.init["seed_method"])
         self._remember(images)
-        bad = find_bad_pixels(images)
-        if bad.mask.any():
-            log.warning("Pixels that don't show light from their place are left out of footprints: %s", bad)
-        patched = self.params.patch["rf"] is not None
-        boxes = self._boxes()
-        p_patch = self.params.patch["p_patch"] if patched else None
-        results = self._run_boxes(images, boxes, start, p_patch, bad if bad.mask.any() else None)
-        # Patches that know the same cells find the same cells: twins are no question of taste then.
-        single = self.params.patch["del_duplicates"] or start.known
-        samples = -(-len(images) // self.params.init["tsub"])
-        A, traces, sn = combine_patches(results, boxes, self.dims, samples, single)
-        if patched:
-            A, traces, self.estimates.merged_ROIs = merge_all(A, traces, **self.params.merging)
-        if start.footprints is not None:
-            order = given_first(A, start.footprints)
-            A, traces = A[:, order], traces.take(order)
-        if start.seeds is not None:
-            log_silent_seeds(start.seeds, A, self.dims)
-        if bad.mask.any():
-            A = sparse.csc_matrix(A.multiply(~bad.mask.ravel(order="F")[:, None]), dtype=A.dtype)
-        self._finish(images, A, unshrunk(traces.C, traces.YrA), sn)
-        log.info("CNMF-E found %d components in %d patches", len(self.estimates.C), len(boxes))
-        if not (len(self.estimates.C) or start.known):
-            _log_nothing(results, self.params.init)
+        options = search_options, patch_options, ring_options, merging_options, deconvolution_options
+        self._take(fit_cnmfe(images, *(of(self.params) for of in options), start=start, run=self._run))
 
     def refit(self, images: np.ndarray, dview: Any = None) -> CNMF:
         """
@@ -209,20 +177,19 @@ class CNMF:
         old.select_components(use_object=old.idx_components is not None)
         A = sparse.csc_matrix(old.A)
         sn = np.zeros(A.shape[0], np.float32) if old.sn is None else np.asarray(old.sn)
-        done = refine(
+        fit = refine(
             images,
             A,
             np.asarray(old.C, dtype=np.float32),
             sn=sn,
-            tsub=self.params.init["tsub"],
-            **ring_options(self.params),
-            **update_options(self.params),
-            budget=memory_room(self.params.patch["memory_limit"], _PART),
-            dview=new.dview,
+            search=search_options(self.params),
+            ring=ring_options(self.params),
+            deconvolution=deconvolution_options(self.params),
+            run=new._run,
         )
-        alive = new._finish(images, done.A, done.C, sn)
+        new._take(fit)
         kept = np.arange(A.shape[1]) if old.idx_kept is None else np.asarray(old.idx_kept)
-        new.estimates.idx_kept = kept[done.kept[alive]]
+        new.estimates.idx_kept = kept[fit.kept]
         new.estimates.discarded_components = old.discarded_components
         lost = np.setdiff1d(kept, new.estimates.idx_kept)
         if len(lost):
@@ -296,55 +263,23 @@ class CNMF:
         filename = getattr(images, "filename", None)
         self.mmap_file = str(Path(filename)) if filename else None
 
-    def _boxes(self) -> list[Box]:
-        """Patches, or the whole field less its border."""
-        patch = self.params.patch
-        # A patch as large as the field is the field.
-        rf = patch["rf"] if patch["rf"] is not None else max(self.dims)
-        return patch_grid(
-            self.dims, rf, patch["stride"] if patch["rf"] is not None else 0, patch["border_pix"]
-        )
+    @property
+    def _run(self) -> Run:
+        return Run(self.dview, self.params.patch["memory_limit"], progress=True)
 
-    def _run_boxes(
-        self, images: np.ndarray, boxes: list[Box], start: Start, p: int | None, bad: BadPixels | None
-    ) -> list[Initialized | None]:
-        """Run CNMF-E on every box."""
-        options = search_options(self.params, p)
-        shared = shares_memory(self.dview)
-        file = None if shared else movie_file(images)
-        tasks = [
-            BoxTask(
-                BoxOfMovie(images, box, file),
-                box,
-                options | start.inside(box) | ({"bad": bad.inside(box)} if bad else {}),
-            )
-            for box in boxes
-        ]
-        run = fit_box
-        if shared:
-            # Processes elsewhere have a memory of their own.
-            frames = len(images) // self.params.init["tsub"] + 1
-            cost = _COPIES * 4 * frames * max(box.dims[0] * box.dims[1] for box in boxes)
-            hint = "use smaller patches (rf), fewer frames, or a computer with more memory; going on as it is"
-            run = at_once(run, cost, memory_room(self.params.patch["memory_limit"], _PART), hint)
-        return map_ordered(run, tasks, self.dview, "CNMF-E patches" if len(boxes) > 1 else None)
-
-    def _finish(self, images: np.ndarray, A: sparse.csc_matrix, C: np.ndarray, sn: np.ndarray) -> np.ndarray:
-        """Read traces from the movie, deconvolve and store them; return which components are left."""
-        # What all cells share would have to travel with each tile: other processes are no help here.
-        local = self.dview if shares_memory(self.dview) else None
-        tsub = self.params.init["tsub"]
-        found = read_out(
-            images, A, C, tsub=tsub, **ring_options(self.params), dview=local, progress="Background"
-        )
-        traces, dynamics = deconvolve_all(found.traces, final_options(self.params), self.dview)
+    def _take(self, fit: Fit) -> None:
+        """Fill fresh estimates, and note what was measured."""
+        estimates, traces, dynamics = self.estimates, fit.traces, fit.dynamics
+        estimates.A, estimates.sn, estimates.center, estimates.nr = fit.A, fit.sn, fit.centre, len(fit.C)
+        for name in ("C", "S", "YrA", "bl", "c1", "lam", "g"):
+            setattr(estimates, name, getattr(traces, name))
+        estimates.neurons_sn = traces.sn
+        estimates.W, estimates.b0 = fit.background
+        estimates.b = estimates.f = None
+        if self.params.patch["rf"] is not None:
+            estimates.merged_ROIs = list(fit.merged)
         self.params.temporal["measured_decay"] = None if dynamics is None else dynamics.decay
         self.params.temporal["measured_rise"] = None if dynamics is None else dynamics.rise
-        # The constant background is what the final traces leave of each pixel's mean.
-        change = found.traces.C.mean(axis=1) - traces.C.mean(axis=1)
-        b0 = (found.background.b0 + found.A @ change).astype(np.float32)
-        _store(self.estimates, found.A, traces, sn, RingModel(found.background.W, b0))
-        return found.kept
 
 
 def load_CNMF(filename: str | os.PathLike, n_processes: int | None = 1, dview: Any = None) -> CNMF:
@@ -380,37 +315,68 @@ def load_CNMF(filename: str | os.PathLike, n_processes: int | None = 1, dview: A
     return cnm
 
 
-def _store(
-    estimates: Estimates, A: sparse.csc_matrix, traces: Traces, sn: np.ndarray, background: RingModel
-) -> None:
-    """Normalise footprints and write everything to fresh estimates that know ``dims``."""
-    norm = np.sqrt(np.asarray(A.multiply(A).sum(axis=0)).ravel())
-    traces = traces.scale(norm)
-    estimates.A = sparse.csc_matrix(A @ sparse.diags(1 / norm) if len(norm) else A, dtype=np.float32)
-    estimates.A.sort_indices()
-    estimates.C, estimates.S, estimates.YrA = traces.C, traces.S, traces.YrA
-    estimates.bl, estimates.c1, estimates.neurons_sn = traces.bl, traces.c1, traces.sn
-    estimates.lam, estimates.g = traces.lam, traces.g
-    estimates.W, estimates.b0 = background
-    estimates.b = estimates.f = None
-    estimates.sn = sn
-    estimates.nr = len(traces.C)
-    estimates.center = centres_of_mass(estimates.A, estimates.dims)
+def save_fit(
+    filename: str | os.PathLike, fit: Fit, quality: Quality | None = None, verdict: Verdict | None = None
+) -> str:
+    """
+    Save what the stage functions found as a model that CaImAn and `load_CNMF` read.
+
+    Parameters
+    ----------
+    filename : str or path
+        Ends with ``.hdf5`` or ``.h5``.
+    fit : Fit
+        From `fit_cnmfe`.
+    quality, verdict : Quality, Verdict, optional
+        From `measure` and `decide`.
+
+    Returns
+    -------
+    str
+        Full path of the file. Its parameters are those of a fresh `CNMFParams`: stage functions have options.
+    """
+    model = CNMF()
+    model.params.data["dims"] = model.estimates.dims = model.dims = fit.dims
+    model._take(fit)
+    if quality is not None:
+        model.estimates.SNR_comp, model.estimates.r_values = quality.snr, quality.r
+        for name, values in quality.measures.items():
+            setattr(model.estimates, name, values)
+    if verdict is not None:
+        model.estimates.idx_components, model.estimates.idx_components_bad = verdict[:2]
+        model.estimates.rejected_by, model.estimates.likeness = verdict.reasons, verdict.likeness
+    return model.save(filename)
 
 
-def _log_nothing(results: Sequence[Initialized | None], init: Mapping[str, Any]) -> None:
-    """Say what the thresholds met when nothing was found."""
-    seen = [result.seeds for result in results if result is not None]
-    corr = max((s.max_corr for s in seen), default=0.0)
-    pnr = max((s.max_pnr for s in seen), default=0.0)
-    # The first search averages frames, which lowers the noise, and asks for that much more.
-    raised = init["min_pnr"] * (init["tsub"] * init["ssub"] ** 2) ** 0.5
-    log.warning(
-        explain(
-            f"pixels with correlation >= {init['min_corr']:g} and PNR >= {init['min_pnr']:g} (which is "
-            f"{raised:.3g} after averaging {init['tsub']} frames and {init['ssub']} px a side)",
-            f"{sum(s.n_candidates for s in seen)} of them, no component; the images reach {corr:.2f} and "
-            f"{pnr:.1f}",
-            "lower min_corr or min_pnr, or check gSig and the motion correction",
-        )
-    )
+def load_fit(filename: str | os.PathLike) -> Fit:
+    """
+    Load the components and background of a model that was fitted with a ring background.
+
+    Parameters
+    ----------
+    filename : str or path
+        Saved by `save_fit`, `CNMF.save` or CaImAn.
+
+    Returns
+    -------
+    Fit
+        For `refine`, `measure` and `background`. Its `dynamics` and `merged` aren't kept in files.
+
+    Raises
+    ------
+    InputError
+        If the file holds no such model.
+    """
+    estimates = storage.load(filename).estimates
+    if estimates.A is None or estimates.C is None or estimates.W is None:
+        fix = "fit with nb=0 (ring model), or use load_CNMF"
+        raise InputError(explain("a model with footprints, traces and a ring background", f"{filename}", fix))
+    traces = Traces.from_raw(estimates.raw_traces(), CLIPPED)
+    for name in ("C", "S", "YrA", "bl", "c1", "lam", "g"):
+        if getattr(estimates, name) is not None:
+            setattr(traces, name, np.asarray(getattr(estimates, name)))
+    if estimates.neurons_sn is not None:
+        traces.sn = np.asarray(estimates.neurons_sn)
+    dims, A = estimates.image_size(), sparse.csc_matrix(estimates.A, dtype=np.float32)
+    sn = np.zeros(A.shape[0], np.float32) if estimates.sn is None else np.asarray(estimates.sn)
+    return Fit(dims, A, traces, RingModel(estimates.W, estimates.b0), sn, np.arange(A.shape[1]))

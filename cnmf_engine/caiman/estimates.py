@@ -13,13 +13,15 @@ from scipy import sparse
 
 from cnmf_engine import view
 from cnmf_engine.base.errors import InputError, ParameterError, explain, nearest
+from cnmf_engine.caiman.cluster import run_of
 from cnmf_engine.caiman.movie import movie
 from cnmf_engine.caiman.nwb import save_nwb
 from cnmf_engine.caiman.params import CNMFParams
-from cnmf_engine.movies.access import check_movie, matching_pixels
+from cnmf_engine.movies.access import check_movie
 from cnmf_engine.stages import components, evaluation, plausibility, reconstruction
 from cnmf_engine.stages.components import COMPONENT_FIELDS
 from cnmf_engine.stages.detrend import detrend, in_noise_units
+from cnmf_engine.stages.quality import Cells, plausibility_measures, snr_and_r
 
 __all__ = ["COMPONENT_FIELDS", "Estimates", "transient_length"]
 
@@ -225,36 +227,29 @@ class Estimates:
         if self.A is None or self.C is None:
             fix = "call fit first, or load a fitted model"
             raise InputError(explain("components to evaluate", "estimates without A and C", fix))
-        A, C = sparse.csc_matrix(self.A), np.asarray(self.C)
-        movie = check_movie(imgs, A.shape[0], C.shape[1])
-        if not len(C):
+        cells = self._cells(params)
+        if not len(cells.C):
+            check_movie(imgs, cells.A.shape[0], cells.C.shape[1])
             log.info("There are no components to evaluate")
             self.SNR_comp, self.r_values, self.ecc = np.zeros(0), np.zeros(0), None
             return
-        fr = params.data["fr"]
-        snr = evaluation.transient_snr(self.raw_traces(), fr, transient_length(params))
-        self.SNR_comp = np.asarray(snr, dtype=np.float64)
-        Yr, ordered = matching_pixels(movie, A)
-        r = evaluation.spatial_correlation(Yr, ordered, C, fr)
-        self.r_values = np.asarray(r, dtype=np.float64)
-        self.ecc = None
-        if params.quality["use_ecc"]:
-            self.ecc = evaluation.eccentricity(A, self.image_size(params))
+        self.SNR_comp, self.r_values = snr_and_r(imgs, cells, params.data["fr"], transient_length(params))
+        self.ecc = evaluation.eccentricity(cells.A, cells.dims) if params.quality["use_ecc"] else None
         if _checks_plausibility(params):
             self._measure_plausibility(imgs, params)
 
     def _measure_plausibility(self, imgs: np.ndarray, params: CNMFParams) -> None:
         """Set what tells cells from fibres, torn frames, haze and movement."""
-        A, C, traces = sparse.csc_matrix(self.A), np.asarray(self.C), self.raw_traces()
-        movie = check_movie(imgs, A.shape[0], C.shape[1])
-        times = {"fr": params.data["fr"], "decay_time": _decay_time(params)}
-        rows, columns = np.broadcast_to(params.init["gSig"], 2)
-        size = {"dims": self.image_size(params), "gSig": (float(rows), float(columns))}
-        found = plausibility.shape(A, **size)._asdict()
-        found["snr_rest"] = plausibility.snr_rest(traces, self.SNR_comp, **times)
-        found |= plausibility.event_images(movie, A, C, traces, **size, **times)._asdict()
-        for name, values in found.items():
+        about = {"fr": params.data["fr"], "decay_time": _decay_time(params), "gSig": params.init["gSig"]}
+        for name, values in plausibility_measures(imgs, self._cells(params), self.SNR_comp, **about).items():
             setattr(self, name, values)
+
+    def _cells(self, params: CNMFParams) -> Cells:
+        """Collect what is judged."""
+        # Older models may not know their size, which SNR and r don't need.
+        sized = _checks_plausibility(params) or params.quality["use_ecc"]
+        dims = self.image_size(params) if sized else self.dims
+        return Cells(sparse.csc_matrix(self.A), np.asarray(self.C), self.raw_traces(), dims)
 
     def _decide(self, params: CNMFParams) -> None:
         """Set ``idx_components`` and ``idx_components_bad`` from what was measured."""
@@ -564,7 +559,7 @@ class Estimates:
         InputError
             If there is no background model, or the movie has another size.
         """
-        return reconstruction.background(self._model(), Yr, memory_limit)
+        return reconstruction.background(self._model(), Yr, run_of(None, memory_limit))
 
     def compute_residuals(self, Yr: np.ndarray, memory_limit: int | float | str | None = None) -> Estimates:
         """
@@ -587,7 +582,7 @@ class Estimates:
         InputError
             If there is no background model, or the movie has another size.
         """
-        self.R = reconstruction.residual_traces(self._model(), Yr, memory_limit)
+        self.R = reconstruction.residual_traces(self._model(), Yr, run_of(None, memory_limit))
         if self.YrA is None:
             self.YrA = self.R.copy()
         return self
@@ -818,7 +813,7 @@ class Estimates:
         if use_color:
             fix = "leave use_color out; plot_contours shows which component is which"
             raise ParameterError(explain("use_color=False, movies here are grey", "use_color = True", fix))
-        options = frame_range, gain_res, include_bck, bpx, thr, memory_limit
+        options = frame_range, gain_res, include_bck, bpx, thr, run_of(None, memory_limit)
         panels = movie(reconstruction.three_panels(self._model(), imgs, *options))
         if save_movie:
             panels.save(movie_name, q_max=q_max, q_min=q_min)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnmf_engine.base.errors import InputError, explain
+from cnmf_engine.caiman.cluster import run_of
 from cnmf_engine.movies.maps import MemmapInfo, load_memmap, memmap_name, parse_memmap_name
 from cnmf_engine.movies.steps import Steps
 from cnmf_engine.movies.writing import Target, write_map
@@ -116,7 +117,7 @@ def save_memmap(
         filenames = filenames[0]
     several = isinstance(filenames, list | tuple)
     target = Target(Path(base_name), order, collapse=not several)
-    return write_map(filenames, target, steps, var_name_hdf5, memory_limit)
+    return write_map(filenames, target, steps, var_name_hdf5, run_of(dview, memory_limit))
 
 
 def save_memmap_each(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,24 +12,30 @@ from typing import Any
 import numpy as np
 
 from cnmf_engine.base.errors import InputError, ParameterError, explain
+from cnmf_engine.base.parallel import Run
 from cnmf_engine.caiman.movie import movie as Movie
 from cnmf_engine.movies.opening import open_movie
-from cnmf_engine.movies.writing import Target, write_frames
+from cnmf_engine.movies.writing import map_writer
 from cnmf_engine.stages.bad_pixels import BadPixels, RepairedMovie, find_bad_pixels
 from cnmf_engine.stages.filters import motion_kernel
 from cnmf_engine.stages.registration import (
+    Filter,
+    Guide,
+    Limits,
+    Passes,
+    Pieces,
+    Registration,
     RegistrationQuality,
     apply_shifts,
     high_pass,
     high_pass_filter_space,
     patch_grid,
-    register_piecewise,
-    register_rigid,
+    register,
     registration_quality,
     warp,
 )
 from cnmf_engine.stages.registration.corrected import CorrectedMovie, crop, smallest_value
-from cnmf_engine.stages.registration.estimator import limits
+from cnmf_engine.stages.registration.estimator import shift_limits
 from cnmf_engine.stages.registration.passes import check_movie
 from cnmf_engine.stages.registration.templates import check_filter_mode, median_template
 from cnmf_engine.stages.registration.warping import check_border, fill_missing
@@ -179,7 +185,7 @@ class MotionCorrect:
         self.fname = list(fname) if isinstance(fname, list | tuple) else [fname]
         self.min_mov = min_mov
         self.dview = dview
-        self.max_shifts = limits(max_shifts)
+        self.max_shifts = shift_limits(max_shifts)
         self.niter_rig = niter_rig
         self.splits_rig = splits_rig
         self.num_splits_to_process_rig = num_splits_to_process_rig
@@ -352,36 +358,11 @@ class MotionCorrect:
         template, save_movie
             As for `motion_correct`.
         """
-        self.shifts_rig, self.templates_rig, self.fname_tot_rig = [], [], []
-        self._at_limit, self._lengths = [], []
-        start, guide = template, None
-        for source, stem in zip(self.fname, _stems(self.fname)):
-            with self._opened(source) as movie:
-                result = register_rigid(
-                    movie,
-                    self.max_shifts,
-                    self.gSig_filt,
-                    start,
-                    self.niter_rig,
-                    self.splits_rig,
-                    self.num_splits_to_process_rig,
-                    self.border_nan,
-                    self.dview,
-                    _writer(f"{stem}_rig_", movie.shape) if save_movie else None,
-                    keep_template=template is not None,
-                    filter_mode=self.filter_mode,
-                    guide=guide,
-                    memory_limit=self.memory_limit,
-                    mask=self.mask,
-                )
-            start, guide = result.template, result.guide
-            self.shifts_rig += [(float(row), float(col)) for row, col in result.shifts]
-            self.templates_rig += list(result.templates)
-            self.fname_tot_rig.append(result.saved)
-            self._at_limit.append(result.at_limit)
-            self._lengths.append(len(result.shifts))
-        self.total_template_rig, self._guide = start, guide
-        self.aligned_by = guide.mask
+        results = self._register(None, template, None, template is not None, save_movie)
+        self.shifts_rig = [(float(row), float(col)) for result in results for row, col in result.shifts]
+        self.templates_rig = [image for result in results for image in result.templates]
+        self.fname_tot_rig = [result.saved for result in results]
+        self.total_template_rig, self._guide = results[-1].template, results[-1].guide
 
     def motion_correct_pwrigid(
         self, save_movie: bool = True, template: np.ndarray | None = None, show_template: bool = False
@@ -396,44 +377,56 @@ class MotionCorrect:
         show_template : bool
             Accepted for CaImAn's callers.
         """
-        if template is None:
-            self.motion_correct_rigid(save_movie=False)
         start, guide = template, None
         if template is None:
+            self.motion_correct_rigid(save_movie=False)
             start, guide = self.total_template_rig, self._guide
-        self.x_shifts_els, self.y_shifts_els, self.coord_shifts_els = [], [], []
-        self.templates_els, self.fname_tot_els = [], []
-        self._at_limit, self._lengths = [], []
+        pieces = Pieces(self.strides, self.overlaps, self.shifts_interpolate)
+        results = self._register(pieces, start, guide, template is not None, save_movie)
+        self.x_shifts_els = [row for result in results for row in result.row_shifts]
+        self.y_shifts_els = [row for result in results for row in result.col_shifts]
+        self.coord_shifts_els = [None] * len(self.x_shifts_els)
+        self.templates_els = [image for result in results for image in result.templates]
+        self.fname_tot_els = [result.saved for result in results]
+        self.total_template_els = results[-1].template
+
+    def _register(
+        self,
+        pieces: Pieces | None,
+        template: np.ndarray | None,
+        guide: Guide | None,
+        keep_template: bool,
+        save_movie: bool,
+    ) -> list[Registration]:
+        """Register all movies: to one template if it is kept, else each to that of the one before."""
+        kind, splits = ("rig", self.splits_rig) if pieces is None else ("els", self.splits_els)
+        results: list[Registration] = []
         for source, stem in zip(self.fname, _stems(self.fname)):
             with self._opened(source) as movie:
-                result = register_piecewise(
+                found = register(
                     movie,
-                    start,
-                    self.max_shifts,
-                    self.gSig_filt,
-                    self.strides,
-                    self.overlaps,
-                    self.max_deviation_rigid,
-                    self.splits_els,
-                    self.border_nan,
-                    self.shifts_interpolate,
-                    self.dview,
-                    _writer(f"{stem}_els_", movie.shape) if save_movie else None,
-                    self.filter_mode,
-                    guide,
-                    self.memory_limit,
-                    self.mask,
+                    filter=Filter(self.gSig_filt, self.filter_mode, self.mask),
+                    limits=Limits(self.max_shifts, self.max_deviation_rigid),
+                    pieces=pieces,
+                    passes=Passes(self.niter_rig, splits, self.num_splits_to_process_rig),
+                    border=self.border_nan,
+                    template=template,
+                    keep_template=keep_template,
+                    guide=guide,
+                    write=map_writer(f"{stem}_{kind}_", movie.shape, run=self._run) if save_movie else None,
+                    run=self._run,
                 )
-            if template is None:
-                start = result.template
-            self.x_shifts_els += list(result.row_shifts)
-            self.y_shifts_els += list(result.col_shifts)
-            self.coord_shifts_els += [None] * len(result.row_shifts)
-            self.templates_els += list(result.templates)
-            self.fname_tot_els.append(result.saved)
-            self._at_limit.append(result.at_limit)
-            self._lengths.append(len(result.row_shifts))
-        self.total_template_els, self.aligned_by = result.template, result.mask
+            results.append(found)
+            template = template if keep_template else found.template
+            guide = found.guide if pieces is None else guide
+        self._at_limit = [result.at_limit for result in results]
+        self._lengths = [len(result.shifts) for result in results]
+        self.aligned_by = results[-1].guide.mask
+        return results
+
+    @property
+    def _run(self) -> Run:
+        return Run(self.dview, self.memory_limit, progress=True)
 
     def apply_shifts_movie(
         self,
@@ -481,11 +474,11 @@ class MotionCorrect:
             floor = smallest_value(corrected, np.asarray, movie.shape[0]) if search else 0.0
             if floor < 0:
                 logger.info("The minimum of the movie, %g, is subtracted (remove_min=False keeps it)", floor)
-            blocks = (block - np.float32(min(floor, 0.0)) for block in corrected.blocks(self.memory_limit))
+            blocks = (block - np.float32(min(floor, 0.0)) for block in corrected.blocks(self._run))
             if base is not None:
                 # A bare name goes to the working directory, not to the temporary one.
                 base = base if base.name != str(base) else Path.cwd() / base
-                return _writer(base, movie.shape, order)(blocks)
+                return map_writer(base, movie.shape, order, self._run)(blocks)
             whole, start = np.empty(corrected.shape, np.float32), 0
             for block in blocks:
                 whole[start : start + len(block)] = block
@@ -511,14 +504,6 @@ def _stems(sources: list) -> list[str]:
             name = f"{stem}-{number}"
         names.append(name)
     return names
-
-
-def _writer(
-    base: str | Path, shape: tuple[int, int, int], order: str = "F"
-) -> Callable[[Iterator[np.ndarray]], str]:
-    """Prepare to save a movie as a memory map: takes blocks of frames, gives the path."""
-    target = Target(Path(base), order, collapse=False)
-    return lambda blocks: write_frames(blocks, target, tuple(shape[1:]), shape[0])
 
 
 def _border(shifts: np.ndarray) -> int:

@@ -18,6 +18,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from cnmf_engine.stages.thresholds import Thresholds
+
 __all__ = ["ALIASES", "CONSTRUCTOR", "GROUPS", "TABLE", "Row"]
 
 
@@ -175,17 +177,17 @@ _MERGING = (
 )
 
 _QUALITY = (
-    Row("quality", "SNR_lowest", "float", 0.5, "evaluation", "Components with a lower signal-to-noise ratio are rejected whatever else.", "", "", (0, 5, 0.1)),
-    Row("quality", "min_SNR", "float", 2.5, "evaluation", "A component with a higher signal-to-noise ratio of its transients is accepted.", "", "", (0, 15, 0.1)),
-    Row("quality", "rval_lowest", "float", -1, "evaluation", "Components with a lower spatial correlation are rejected whatever else.", "", "[-1, 1]", (-1, 1, 0.01)),
-    Row("quality", "rval_thr", "float", 0.8, "evaluation", "A component with a higher correlation of footprint and movie is accepted.", "", "[-1, 1]", (0, 1, 0.01)),
-    Row("quality", "max_likeness", "float", 0.75, "evaluation", "Greatest likeness of an accepted component to a better one in its place; above it is a double.", "", "[0, 1]", (0, 1, 0.01)),
-    Row("quality", "max_movement", "float", 0.7, "evaluation", "Greatest share of movement in what is seen at the events of an accepted component.", "", "[0, 1]", (0, 1, 0.01)),
-    Row("quality", "max_surround", "float", 0.55, "evaluation", "Brightening around an accepted component, as a share of its own, above which it must explain what is seen.", "", _NOT_NEGATIVE, (0, 2, 0.01)),
-    Row("quality", "min_locality", "float", 0.2, "evaluation", "Share of what is seen at the events that an accepted component as wide as gSig must explain if its surroundings brighten too.", "", "[0, 1]", (0, 1, 0.01)),
-    Row("quality", "min_roundness", "float", 0.6, "evaluation", "Least roundness of an accepted footprint; 1 is a disc.", "", "[0, 1]", (0, 1, 0.01)),
-    Row("quality", "min_snr_rest", "float", 0.5, "evaluation", "Least share of the signal-to-noise ratio that the two highest frames of an accepted component leave.", "", "[0, 1]", (0, 1, 0.01)),
-    Row("quality", "min_width", "float", 0.5, "evaluation", "Least width of an accepted footprint.", "gSig", _NOT_NEGATIVE, (0, 2, 0.01)),
+    Row("quality", "SNR_lowest", "float", Thresholds.SNR_lowest, "evaluation", "Components with a lower signal-to-noise ratio are rejected whatever else.", "", "", (0, 5, 0.1)),
+    Row("quality", "min_SNR", "float", Thresholds.min_SNR, "evaluation", "A component with a higher signal-to-noise ratio of its transients is accepted.", "", "", (0, 15, 0.1)),
+    Row("quality", "rval_lowest", "float", Thresholds.rval_lowest, "evaluation", "Components with a lower spatial correlation are rejected whatever else.", "", "[-1, 1]", (-1, 1, 0.01)),
+    Row("quality", "rval_thr", "float", Thresholds.rval_thr, "evaluation", "A component with a higher correlation of footprint and movie is accepted.", "", "[-1, 1]", (0, 1, 0.01)),
+    Row("quality", "max_likeness", "float", Thresholds.max_likeness, "evaluation", "Greatest likeness of an accepted component to a better one in its place; above it is a double.", "", "[0, 1]", (0, 1, 0.01)),
+    Row("quality", "max_movement", "float", Thresholds.max_movement, "evaluation", "Greatest share of movement in what is seen at the events of an accepted component.", "", "[0, 1]", (0, 1, 0.01)),
+    Row("quality", "max_surround", "float", Thresholds.max_surround, "evaluation", "Brightening around an accepted component, as a share of its own, above which it must explain what is seen.", "", _NOT_NEGATIVE, (0, 2, 0.01)),
+    Row("quality", "min_locality", "float", Thresholds.min_locality, "evaluation", "Share of what is seen at the events that an accepted component as wide as gSig must explain if its surroundings brighten too.", "", "[0, 1]", (0, 1, 0.01)),
+    Row("quality", "min_roundness", "float", Thresholds.min_roundness, "evaluation", "Least roundness of an accepted footprint; 1 is a disc.", "", "[0, 1]", (0, 1, 0.01)),
+    Row("quality", "min_snr_rest", "float", Thresholds.min_snr_rest, "evaluation", "Least share of the signal-to-noise ratio that the two highest frames of an accepted component leave.", "", "[0, 1]", (0, 1, 0.01)),
+    Row("quality", "min_width", "float", Thresholds.min_width, "evaluation", "Least width of an accepted footprint.", "gSig", _NOT_NEGATIVE, (0, 2, 0.01)),
     Row("quality", "reject_implausible", "bool", True, "evaluation", "Also reject what passes both thresholds but is a fibre, a torn frame, haze, movement or a double; False decides as CaImAn does."),
     Row("quality", "use_cnn", "bool", False, "evaluation", "Use a neural-network classifier; this engine has none, so it must stay False."),
     Row("quality", "use_ecc", "bool", False, "evaluation", "Also reject elongated components."),

@@ -20,7 +20,7 @@ from cnmf_engine.base.errors import InputError, MissingFileError, explain, neare
 from cnmf_engine.base.paths import get_tempdir
 from cnmf_engine.movies.arrays import ARRAY_ERRORS
 
-__all__ = ["MemmapInfo", "load_memmap", "memmap_name", "parse_memmap_name"]
+__all__ = ["MemmapInfo", "load_memmap", "map_frames", "memmap_name", "parse_memmap_name"]
 
 # Anchored at the end, so that a base name may contain any of these words (an animal called d1).
 _NAME = re.compile(r"_d1_(\d+)_d2_(\d+)_d3_(\d+)_order_([CF])_frames_(\d+)_?$")
@@ -164,6 +164,24 @@ def load_memmap(filename: str | os.PathLike, mode: str = "r") -> tuple[np.memmap
             raise InputError(_wrong_size(path, f"{needed} bytes", f"{size} bytes"))
         Yr = np.memmap(path, dtype="<f4", mode=mode, shape=(n_pixels, info.T), order=info.order)
     return Yr, info.dims, info.T
+
+
+def map_frames(filename: str | os.PathLike) -> np.ndarray:
+    """
+    Map a movie that `save_memmap` or `map_writer` wrote, as frames.
+
+    Parameters
+    ----------
+    filename : str or path
+        As for `load_memmap`.
+
+    Returns
+    -------
+    ndarray of shape (T, d1, d2), float32
+        A read-only view of the file.
+    """
+    Yr, dims, T = load_memmap(filename)
+    return np.reshape(Yr.T, (T, *dims), order="F")
 
 
 def _missing_map(path: Path) -> str:

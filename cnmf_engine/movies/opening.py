@@ -11,6 +11,7 @@ import numpy as np
 
 from cnmf_engine.base.errors import InputError, explain
 from cnmf_engine.base.memory import frame_blocks
+from cnmf_engine.base.parallel import RUN, Run
 from cnmf_engine.movies.formats import open_file
 from cnmf_engine.movies.reader import ArrayReader, ChainReader, MovieReader
 
@@ -66,7 +67,7 @@ def iter_frames(
     source: Any,
     blocks: Iterable[slice] | None = None,
     dtype: Any = np.float32,
-    memory_limit: int | float | str | None = None,
+    run: Run = RUN,
     copies: int = 2,
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """
@@ -80,8 +81,8 @@ def iter_frames(
         Blocks of frames; by default consecutive ones that fit the memory budget.
     dtype : numpy dtype
         Type of the blocks.
-    memory_limit : int, float or str, optional
-        See `cnmf_engine.base.memory.memory_budget`.
+    run : Run
+        How much memory a block may take.
     copies : int
         How many arrays of a block's size the caller holds at once.
 
@@ -97,7 +98,7 @@ def iter_frames(
     try:
         if blocks is None:
             per_frame = copies * reader.shape[1] * reader.shape[2] * np.dtype(dtype).itemsize
-            blocks = frame_blocks(len(reader), per_frame, memory_limit)
+            blocks = frame_blocks(len(reader), per_frame, run.memory)
         for frames in blocks:
             yield frames, reader[frames].astype(dtype, copy=False)
     finally:

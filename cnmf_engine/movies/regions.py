@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnmf_engine.base.memory import drop_pages, frame_blocks
-from cnmf_engine.base.parallel import map_threads
+from cnmf_engine.base.parallel import ALONE, RUN, Run
 
 __all__ = ["GROUP", "fill_frames", "is_time_major", "read_blocks", "typical_frame"]
 
@@ -47,7 +47,7 @@ def fill_frames(
     movie: Any,
     frames: slice,
     columns: slice = slice(None),
-    n_threads: int | None = None,
+    run: Run = RUN,
 ) -> None:
     """
     Read consecutive frames, whole or some of their columns.
@@ -61,11 +61,11 @@ def fill_frames(
         mapped files are given back.
     frames, columns : slice
         What to read.
-    n_threads : int, optional
-        See `cnmf_engine.base.parallel.thread_count`.
+    run : Run
+        Its workers read, if they share memory.
     """
     first, stop, _ = frames.indices(movie.shape[0])
-    n_threads = 1 if getattr(movie, "sequential", False) else n_threads
+    run = ALONE if getattr(movie, "sequential", False) else run
     if is_time_major(movie):
         part = movie[first:stop, :, columns]
         step = int(np.clip(_MAPPED_BYTES / abs(part.strides[2]), 1, _MOST_COLUMNS))
@@ -74,11 +74,11 @@ def fill_frames(
         part, step = _Columns(movie, first, columns), _MOST_FRAMES
         work, length = _frames_into, stop - first
     blocks = [slice(at, min(at + step, length)) for at in range(0, length, step)]
-    for _ in map_threads(partial(work, out, part), blocks, n_threads):
+    for _ in run.stream(partial(work, out, part), blocks):
         pass
 
 
-def read_blocks(movie: Any, span: slice, budget: int, n_threads: int) -> Iterator[tuple[slice, np.ndarray]]:
+def read_blocks(movie: Any, span: slice, budget: int, run: Run = RUN) -> Iterator[tuple[slice, np.ndarray]]:
     """
     Walk through a movie in blocks of frames, each read in several threads.
 
@@ -90,8 +90,8 @@ def read_blocks(movie: Any, span: slice, budget: int, n_threads: int) -> Iterato
         Which frames, with definite ends.
     budget : int
         Bytes a block may take.
-    n_threads : int
-        Number of threads.
+    run : Run
+        Its workers read, if they share memory.
 
     Yields
     ------
@@ -104,18 +104,18 @@ def read_blocks(movie: Any, span: slice, budget: int, n_threads: int) -> Iterato
     most = int(budget / (4 * d1 * d2))
     if not is_time_major(movie):
         # Frames come as they lie; of time series a long piece has to be read for the file's sake.
-        most = min(most, n_threads * 4 * _MOST_FRAMES)
+        most = min(most, run.here.workers * 4 * _MOST_FRAMES)
     most = max(most, 1)
     blocks = frame_blocks(span.stop - span.start, 1, most, multiple=GROUP if most >= GROUP else 1)
     room = np.empty((max(block.stop - block.start for block in blocks), d1, d2), np.float32)
     for block in blocks:
         frames = slice(span.start + block.start, span.start + block.stop)
         part = room[: block.stop - block.start]
-        fill_frames(part, movie, frames, n_threads=n_threads)
+        fill_frames(part, movie, frames, run=run)
         yield frames, part
 
 
-def typical_frame(movie: Any, span: slice) -> np.ndarray:
+def typical_frame(movie: Any, span: slice, run: Run = RUN) -> np.ndarray:
     """
     Average a few frames in the middle: about the level of each pixel.
 
@@ -137,7 +137,7 @@ def typical_frame(movie: Any, span: slice) -> np.ndarray:
     middle = (span.start + span.stop - _FEW_FRAMES) // 2
     chosen = slice(max(middle, span.start), min(middle + _FEW_FRAMES, span.stop))
     frames = np.empty((chosen.stop - chosen.start, *movie.shape[1:]), np.float32)
-    fill_frames(frames, movie, chosen)
+    fill_frames(frames, movie, chosen, run=run)
     mean, spread = frames.mean(axis=0, dtype=np.float64), np.ptp(frames, axis=0).astype(np.float64)
     # A level in whole numbers keeps the difference to a camera's counts exact; in values that vary by less,
     # halving the number until it is below their spread.

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from cnmf_engine.base.memory import pixel_blocks
-from cnmf_engine.base.parallel import map_threads, thread_count
+from cnmf_engine.base.parallel import RUN, Run
 
 __all__ = ["FrameFile", "write_series"]
 
@@ -39,9 +39,8 @@ def write_series(
     parts: list[FrameFile],
     path: Path,
     n_pixels: int,
-    budget: int,
     finish: Callable[[np.ndarray, slice], None] | None = None,
-    n_threads: int | None = None,
+    run: Run = RUN,
 ) -> None:
     """
     Write the time series of all pixels one after the other.
@@ -57,20 +56,18 @@ def write_series(
         The file to write: float32 of shape (d, T), order C.
     n_pixels : int
         Pixels of a frame.
-    budget : int
-        Bytes to hold at once.
     finish : callable, optional
         Called with time series, shape (n, T), and a slice with the numbers of their pixels, to change them in
         place before they are written.
-    n_threads : int, optional
-        See `cnmf_engine.base.parallel.thread_count`. The file doesn't depend on it.
+    run : Run
+        Its workers that share memory turn, within its memory.
     """
-    n_threads = thread_count(n_threads)
+    run = run.here
     T = sum(part.n_frames for part in parts)
-    tiles = pixel_blocks(n_pixels, 4 * (T + _MOST_FRAMES), min(budget // n_threads, _LARGEST_TILE))
+    tiles = pixel_blocks(n_pixels, 4 * (T + _MOST_FRAMES), min(run.budget // run.workers, _LARGEST_TILE))
     widest = max(tile.stop - tile.start for tile in tiles)
     rooms: queue.SimpleQueue = queue.SimpleQueue()
-    for _ in range(min(n_threads, len(tiles))):
+    for _ in range(min(run.workers, len(tiles))):
         rooms.put(_Room(np.empty((widest, T), np.float32), np.empty((_MOST_FRAMES, widest), np.float32)))
     with open(path, "wb") as file:
         file.truncate(4 * n_pixels * T)
@@ -88,7 +85,7 @@ def write_series(
         finally:
             rooms.put(room)
 
-    for _ in map_threads(work, tiles, n_threads):
+    for _ in run.stream(work, tiles):
         pass
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ import numpy as np
 
 from cnmf_engine.base.errors import InputError, ParameterError, explain
 from cnmf_engine.base.files import check_room, replacing
-from cnmf_engine.base.memory import memory_budget, pixel_blocks
+from cnmf_engine.base.memory import pixel_blocks
+from cnmf_engine.base.parallel import RUN, Run
 from cnmf_engine.base.paths import get_tempdir
 from cnmf_engine.movies.maps import memmap_name
 from cnmf_engine.movies.opening import open_movie
@@ -20,7 +21,7 @@ from cnmf_engine.movies.reader import MovieReader
 from cnmf_engine.movies.steps import Steps, check_shifts, final_dims, minimum, processed
 from cnmf_engine.movies.turning import FrameFile, write_series
 
-__all__ = ["Target", "write_frames", "write_map"]
+__all__ = ["Target", "map_writer", "write_frames", "write_map"]
 
 # Frames go out one after the other: larger blocks gain nothing.
 _ENOUGH_FOR_FRAMES = 32 * 2**20
@@ -66,7 +67,7 @@ def write_map(
     target: Target,
     steps: Steps,
     var_name_hdf5: str = "mov",
-    memory_limit: int | float | str | None = None,
+    run: Run = RUN,
 ) -> str:
     """
     Write a movie as a memory map.
@@ -81,15 +82,15 @@ def write_map(
         What is done to the frames.
     var_name_hdf5 : str
         Dataset to read from HDF5 files.
-    memory_limit : int, float or str, optional
-        Bytes to hold at once.
+    run : Run
+        How much memory blocks may take, and which workers turn them.
 
     Returns
     -------
     str
         The file.
     """
-    budget = memory_budget(memory_limit)
+    budget = run.budget
     with open_movie(source, var_name_hdf5) as reader:
         frames = steps.frames(len(reader))
         check_shifts(steps.xy_shifts, len(reader))
@@ -105,12 +106,12 @@ def write_map(
         floor = minimum(reader, frames, steps, budget) if steps.border_to_0 > 0 else 0.0
         parts = _frame_files(reader)
         if target.order == "C" and parts and steps.keep_frames:
-            return _turn_files(parts, target, steps, floor, (dims, len(reader), budget))
+            return _turn_files(parts, target, steps, floor, (dims, len(reader)), run)
         blocks = processed(reader, frames, steps, floor, min(budget, _ENOUGH_FOR_FRAMES))
         T = max(int(len(frames) * steps.resize_fact[2]), 1)
         if T == len(frames):
-            return write_frames(blocks, target, dims, T, budget)
-        return _write_resampled(blocks, target, dims, (len(frames), T), budget)
+            return write_frames(blocks, target, dims, T, run)
+        return _write_resampled(blocks, target, dims, (len(frames), T), run)
 
 
 def _frame_files(reader: MovieReader) -> list[FrameFile]:
@@ -121,10 +122,15 @@ def _frame_files(reader: MovieReader) -> list[FrameFile]:
 
 
 def _turn_files(
-    parts: list[FrameFile], target: Target, steps: Steps, floor: float, size: tuple[tuple[int, int], int, int]
+    parts: list[FrameFile],
+    target: Target,
+    steps: Steps,
+    floor: float,
+    size: tuple[tuple[int, int], int],
+    run: Run,
 ) -> str:
     """Write order C straight from files of order F."""
-    dims, T, budget = size
+    dims, T = size
     border = np.ones(dims, bool)
     width = int(steps.border_to_0)
     border[width : dims[0] - width, width : dims[1] - width] = False
@@ -139,7 +145,7 @@ def _turn_files(
     path = _free_path(target, dims, T)
     with replacing(path) as partial:
         check_room(partial, 4 * dims[0] * dims[1] * T)
-        write_series(parts, partial, dims[0] * dims[1], budget, finish)
+        write_series(parts, partial, dims[0] * dims[1], finish, run)
     return str(path)
 
 
@@ -148,7 +154,7 @@ def write_frames(
     target: Target,
     dims: tuple[int, int],
     T: int,
-    memory_limit: int | float | str | None = None,
+    run: Run = RUN,
 ) -> str:
     """
     Write consecutive blocks of frames as a memory map.
@@ -166,8 +172,8 @@ def write_frames(
         Rows and columns.
     T : int
         Frames of all blocks together.
-    memory_limit : int, float or str, optional
-        Bytes to hold at once besides the blocks.
+    run : Run
+        How much memory may be held besides the blocks, and which workers turn them.
 
     Returns
     -------
@@ -184,11 +190,37 @@ def write_frames(
                     _write_block(file, block)
             _check_complete(framewise, 4 * d * T)
             if target.order == "C":
-                write_series([FrameFile(framewise, T)], partial, d, memory_budget(memory_limit))
+                write_series([FrameFile(framewise, T)], partial, d, run=run)
         finally:
             if target.order == "C":
                 framewise.unlink(missing_ok=True)
     return str(path)
+
+
+def map_writer(
+    base: str | Path, shape: tuple[int, int, int], order: str = "F", run: Run = RUN
+) -> Callable[[Iterator[np.ndarray]], str]:
+    """
+    Prepare to save frames as a memory map while they are made.
+
+    Parameters
+    ----------
+    base : str or Path
+        Start of the file's name; without a folder it goes to the temporary one.
+    shape : tuple of int
+        Frames, rows, columns.
+    order : {'F', 'C'}
+        Frames (F) or time series (C, which fits read fastest) together.
+    run : Run
+        How much memory may be held besides the blocks.
+
+    Returns
+    -------
+    callable
+        Takes an iterator of blocks ``(n, d1, d2)`` in order; returns the file's path.
+    """
+    target = Target(Path(base), order, collapse=False)
+    return lambda blocks: write_frames(blocks, target, tuple(shape[1:]), shape[0], run)
 
 
 def _write_block(file: Any, block: np.ndarray) -> None:
@@ -210,14 +242,14 @@ def _write_block(file: Any, block: np.ndarray) -> None:
 
 
 def _write_resampled(
-    blocks: Iterator[np.ndarray], target: Target, dims: tuple[int, int], lengths: tuple[int, int], budget: int
+    blocks: Iterator[np.ndarray], target: Target, dims: tuple[int, int], lengths: tuple[int, int], run: Run
 ) -> str:
     """Change the number of frames, which needs whole time series: through a C-ordered intermediate map."""
     import cv2
 
     before, after = lengths
     scratch = write_frames(
-        blocks, Target(target.base.with_name(f"{target.base.name}_resize"), "C"), dims, before
+        blocks, Target(target.base.with_name(f"{target.base.name}_resize"), "C"), dims, before, run
     )
     Yr = np.memmap(scratch, "<f4", "r", shape=(dims[0] * dims[1], before))
     path = _free_path(target, dims, after)
@@ -228,14 +260,14 @@ def _write_resampled(
             try:
                 # Written, not mapped: a full disk would end Python while values are put into a map.
                 with open(pixelwise, "wb") as file:
-                    for pixels in pixel_blocks(len(Yr), 8 * (before + after), budget):
+                    for pixels in pixel_blocks(len(Yr), 8 * (before + after), run.budget):
                         series = np.asarray(Yr[pixels])
                         file.write(
                             cv2.resize(series, (after, len(series)), interpolation=cv2.INTER_AREA).data
                         )
                 if target.order == "F":
                     # Turned the other way round: pixels take the place of frames.
-                    write_series([FrameFile(pixelwise, len(Yr))], partial, after, budget)
+                    write_series([FrameFile(pixelwise, len(Yr))], partial, after, run=run)
             finally:
                 if target.order == "F":
                     pixelwise.unlink(missing_ok=True)

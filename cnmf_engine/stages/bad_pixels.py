@@ -10,6 +10,7 @@ import numpy as np
 from scipy import fft, sparse
 
 from cnmf_engine.base.memory import drop_pages, frame_blocks
+from cnmf_engine.base.parallel import ALONE
 from cnmf_engine.movies.gaps import nearest_complete
 from cnmf_engine.movies.regions import fill_frames
 
@@ -291,7 +292,7 @@ class _Look:
         for number, (start, stop) in enumerate(runs):
             for some in frame_blocks(stop - start, 16 * d1 * d2, _BYTES):
                 frames = np.empty((some.stop - some.start, d1, d2), np.float32)
-                fill_frames(frames, movie, slice(start + some.start, start + some.stop), n_threads=1)
+                fill_frames(frames, movie, slice(start + some.start, start + some.stop), run=ALONE)
                 bad = ~np.isfinite(frames)
                 if bad.any():
                     missing |= bad.any(axis=0)

@@ -8,6 +8,7 @@ import numpy as np
 
 from cnmf_engine.base.errors import InputError, explain
 from cnmf_engine.base.memory import memory_budget
+from cnmf_engine.base.parallel import ALONE
 from cnmf_engine.movies.geometry import Box
 from cnmf_engine.movies.regions import read_blocks
 from cnmf_engine.stages.cnmfe.seeding import seed_pixels
@@ -118,7 +119,7 @@ def find_cells(images: Any, gSig: float, cn: Any = None, pnr: Any = None) -> Cel
         )
     kernel = mean_centred_kernel(gSig)
     bright = tuple(np.nan_to_num(image, posinf=0.0) for image in (cn, pnr))
-    dark = filtered_images(images, -kernel, None, None)
+    dark = filtered_images(images, -kernel)
     found, decoys = (_maxima(*both, gSig) for both in (bright, dark))
     decoys = decoys[~_in_shadow(bright[1], dark[1], decoys, gSig)]
     noise = float(np.median(dark[1]))  # half of the pixels reach it by noise alone
@@ -213,7 +214,7 @@ def _complete(frames: np.ndarray) -> np.ndarray:
 def _mean_image(images: Any) -> np.ndarray:
     """Mean of all frames, with 0 for what is missing."""
     total = np.zeros(np.shape(images)[1:])
-    for _, block in read_blocks(images, slice(0, len(images)), memory_budget(), n_threads=1):
+    for _, block in read_blocks(images, slice(0, len(images)), memory_budget(), ALONE):
         total += _complete(block).sum(axis=0, dtype=np.float64)
     return total / len(images)
 

@@ -6,10 +6,12 @@ import numpy as np
 from scipy import ndimage, sparse, stats
 
 from cnmf_engine.base.errors import ParameterError, explain
+from cnmf_engine.base.parallel import one_thread
 
 __all__ = ["baseline", "detrend", "in_noise_units", "mode_percentiles"]
 
 
+@one_thread()
 def detrend(
     raw: np.ndarray,
     A: sparse.spmatrix,
@@ -67,6 +69,7 @@ def detrend(
     return ((F - resting) / (behind + resting)).astype(np.float32)
 
 
+@one_thread()
 def in_noise_units(detrended: np.ndarray, A: sparse.spmatrix, raw: np.ndarray) -> np.ndarray:
     """
     Divide traces by their noise.

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from cnmf_engine.base.errors import InputError, explain
 from cnmf_engine.base.memory import drop_pages, frame_blocks
+from cnmf_engine.base.parallel import one_thread
 from cnmf_engine.stages.transients import listed, transient_snr
 
 __all__ = ["Decision", "decide", "eccentricity", "spatial_correlation", "transient_snr", "weighted_images"]
@@ -39,6 +40,7 @@ class Decision(NamedTuple):
     rejected: np.ndarray
 
 
+@one_thread()
 def spatial_correlation(
     Yr: np.ndarray, A: sparse.spmatrix | np.ndarray, C: np.ndarray, fr: float
 ) -> np.ndarray:

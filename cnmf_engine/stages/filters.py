@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnmf_engine.base.errors import InputError, ParameterError, explain
-from cnmf_engine.base.parallel import map_threads, thread_count
+from cnmf_engine.base.parallel import RUN, Run
 
 __all__ = [
     "filter_frames",
@@ -124,7 +124,7 @@ def filter_frames(
     kernel: np.ndarray,
     border: str = "replicate",
     out: np.ndarray | None = None,
-    n_threads: int | None = None,
+    run: Run = RUN,
 ) -> np.ndarray:
     """
     Correlate every frame with a kernel.
@@ -139,8 +139,8 @@ def filter_frames(
         What lies outside the image: the nearest pixel, the mirror image (edge pixel repeated) or 0.
     out : ndarray of shape (T, d1, d2), float32, optional
         Where to write; may be `frames` itself.
-    n_threads : int, optional
-        Threads over frames, see `cnmf_engine.base.parallel.thread_count`. The result doesn't depend on it.
+    run : Run
+        Its workers take frames, if they share memory. The result doesn't depend on them.
 
     Returns
     -------
@@ -165,17 +165,15 @@ def filter_frames(
     # What such a kernel stops is taken off beforehand: the sums would lose as many digits as it has.
     level = border != "constant" and abs(kernel.sum(dtype=np.float64)) < 1e-6 * np.abs(kernel).sum()
 
-    def run(chunk: range) -> None:
+    def some(chunk: range) -> None:
         for t in chunk:
             image = np.ascontiguousarray(stack[t], dtype=np.float32)
             out[t] = correlate(image - middling(image) if level else image)
 
     n_frames = len(stack)
-    n_threads = max(1, min(thread_count(n_threads), n_frames // 16))
-    step = -(-n_frames // n_threads) if n_frames else 1
-    for _ in map_threads(
-        run, [range(i, min(i + step, n_frames)) for i in range(0, n_frames, step)], n_threads
-    ):
+    n_parts = max(1, min(run.here.workers, n_frames // 16))
+    step = -(-n_frames // n_parts) if n_frames else 1
+    for _ in run.stream(some, [range(i, min(i + step, n_frames)) for i in range(0, n_frames, step)]):
         pass
     return out[0] if single else out
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from cnmf_engine.base.errors import ParameterError, explain
 
 __all__ = [
     "ROUNDING",
+    "PixelNoise",
     "baseline_and_spread",
     "calcium_noise",
     "pixel_noise",
@@ -64,6 +67,26 @@ def shorten(Y: np.ndarray, max_num_samples_fft: int) -> np.ndarray:
     return np.concatenate(
         [Y[..., 1 : piece + 1], Y[..., middle : middle + piece], Y[..., T - piece :]], axis=-1
     )
+
+
+@dataclass(frozen=True)
+class PixelNoise:
+    """
+    How the noise of pixels is measured, see `pixel_noise`.
+
+    Attributes
+    ----------
+    noise_range : tuple of two floats
+        Band ``(low, high]`` in cycles per frame.
+    noise_method : {'mean', 'median', 'logmexp'}
+        How the band is averaged.
+    max_num_samples_fft : int
+        Longer traces are represented by three pieces (start, middle, end).
+    """
+
+    noise_range: tuple[float, float] = (0.25, 0.5)
+    noise_method: str = "mean"
+    max_num_samples_fft: int = 3072
 
 
 def pixel_noise(

@@ -10,8 +10,8 @@ from typing import Any
 import numba
 import numpy as np
 
-from cnmf_engine.base.memory import drop_pages, frame_blocks, memory_budget
-from cnmf_engine.base.parallel import map_threads, thread_count
+from cnmf_engine.base.memory import drop_pages, frame_blocks
+from cnmf_engine.base.parallel import ALONE, RUN, Run
 from cnmf_engine.movies.gaps import Gaps, nearest_complete
 from cnmf_engine.movies.regions import GROUP, fill_frames, is_time_major, read_blocks, typical_frame
 from cnmf_engine.stages.filters import filter_frames
@@ -45,8 +45,7 @@ class _Task:
     kernel: np.ndarray | None
     level: np.ndarray
     gaps: Gaps | None
-    budget: int
-    n_threads: int
+    run: Run
 
     @property
     def halo(self) -> int:
@@ -58,9 +57,7 @@ class _MissingValues(Exception):
     """Values are missing; the work starts again with knowledge of where."""
 
 
-def filtered_images(
-    movie: Any, kernel: np.ndarray | None, memory_limit: int | float | str | None, n_threads: int | None
-) -> tuple[np.ndarray, np.ndarray]:
+def filtered_images(movie: Any, kernel: np.ndarray | None, run: Run = RUN) -> tuple[np.ndarray, np.ndarray]:
     """
     Compute correlation and peak-to-noise ratio of a movie whose frames are filtered first.
 
@@ -74,24 +71,22 @@ def filtered_images(
         The movie.
     kernel : ndarray, optional
         The filter.
-    memory_limit : int, float or str, optional
-        See `cnmf_engine.base.memory.memory_budget`.
-    n_threads : int, optional
-        See `cnmf_engine.base.parallel.thread_count`. The images don't depend on it.
+    run : Run
+        Workers that share memory, and how much blocks may take. The images don't depend on it.
 
     Returns
     -------
     cn, pnr : ndarray of shape (d1, d2), float32
         The images.
     """
-    level = typical_frame(movie, slice(0, len(movie)))
-    task = _Task(movie, kernel, level, None, memory_budget(memory_limit), thread_count(n_threads))
-    run = _short if len(movie) <= _NOISE_FRAMES else _long
+    level = typical_frame(movie, slice(0, len(movie)), run)
+    task = _Task(movie, kernel, level, None, run)
+    images = _short if len(movie) <= _NOISE_FRAMES else _long
     try:
-        return run(task)
+        return images(task)
     except _MissingValues:
         gaps = _find_gaps(task)
-        return run(replace(task, level=gaps.mean, gaps=gaps))
+        return images(replace(task, level=gaps.mean, gaps=gaps))
 
 
 def _short(task: _Task) -> tuple[np.ndarray, np.ndarray]:
@@ -100,10 +95,10 @@ def _short(task: _Task) -> tuple[np.ndarray, np.ndarray]:
     cn, pnr = np.empty((2, d1, d2), np.float32)
     for inner, outer, frames in _strips(task, [slice(0, T)]):
         brightness = _filter_strip(task, frames, np.arange(T), outer)
-        mean, noise = _mean_and_noise(frames, task.n_threads)
+        mean, noise = _mean_and_noise(frames, task.run)
         floor, safe = _levels(task, noise, brightness, outer)
         parts = [frames[block] for block in _blocks(T)]
-        counts = map_threads(partial(_count, mean, floor), parts, task.n_threads)
+        counts = task.run.stream(partial(_count, mean, floor), parts)
         strip_cn, strip_pnr = _images(counts, mean.shape, safe)
         crop = slice(inner.start - outer.start, inner.stop - outer.start)
         cn[:, inner], pnr[:, inner] = strip_cn[:, crop], strip_pnr[:, crop]
@@ -120,7 +115,7 @@ def _long(task: _Task) -> tuple[np.ndarray, np.ndarray]:
     noise = np.empty((d1, d2), np.float32)
     for inner, outer, frames in _strips(task, pieces):
         _filter_strip(task, frames, numbers, outer)
-        _, strip_noise = _mean_and_noise(frames, task.n_threads)
+        _, strip_noise = _mean_and_noise(frames, task.run)
         noise[:, inner] = strip_noise[:, inner.start - outer.start : inner.stop - outer.start]
         # The strips' memory is free for the blocks that follow.
         del frames
@@ -134,7 +129,7 @@ def _long(task: _Task) -> tuple[np.ndarray, np.ndarray]:
         frames, numbers = job
         _prepare(task, frames, numbers, slice(None))
         if task.kernel is not None:
-            filter_frames(frames, task.kernel, out=frames, n_threads=1)
+            filter_frames(frames, task.kernel, out=frames, run=ALONE)
         return _count(mean, floor, frames)
 
     return _images(_in_passing(task, work), (d1, d2), safe)
@@ -143,10 +138,10 @@ def _long(task: _Task) -> tuple[np.ndarray, np.ndarray]:
 def _in_passing(task: _Task, work: Callable[[tuple[np.ndarray, np.ndarray]], Any]) -> Iterator[Any]:
     """Apply a function to blocks of all frames and their numbers, in order."""
     T = len(task.movie)
-    for where, frames in read_blocks(task.movie, slice(0, T), int(0.8 * task.budget), task.n_threads):
+    for where, frames in read_blocks(task.movie, slice(0, T), int(0.8 * task.run.budget), task.run):
         numbers = np.arange(where.start, where.stop)
         jobs = [(frames[block], numbers[block]) for block in _blocks(len(frames))]
-        yield from map_threads(work, jobs, task.n_threads)
+        yield from task.run.stream(work, jobs)
 
 
 def _blocks(n_frames: int) -> list[slice]:
@@ -157,7 +152,7 @@ def _strips(task: _Task, pieces: list[slice]) -> Iterator[tuple[slice, slice, np
     """Columns to compute; those needed for them, such that the latter fit the budget; their frames."""
     _, d1, d2 = task.movie.shape
     n_frames = sum(piece.stop - piece.start for piece in pieces)
-    most = int(0.8 * task.budget / (4 * n_frames * d1))
+    most = int(0.8 * task.run.budget / (4 * n_frames * d1))
     inner = frame_blocks(d2, 1, d2 if most >= d2 else max(most - 2 * task.halo, 8))
     outer = [slice(max(one.start - task.halo, 0), min(one.stop + task.halo, d2)) for one in inner]
     # The same memory for all: fresh memory costs time.
@@ -167,7 +162,7 @@ def _strips(task: _Task, pieces: list[slice]) -> Iterator[tuple[slice, slice, np
         frames, at = room[: int(np.prod(shape))].reshape(shape), 0
         for piece in pieces:
             length = piece.stop - piece.start
-            fill_frames(frames[at : at + length], task.movie, piece, columns, task.n_threads)
+            fill_frames(frames[at : at + length], task.movie, piece, columns, task.run)
             at += length
         yield strip, columns, frames
 
@@ -187,10 +182,10 @@ def _filter_strip(task: _Task, frames: np.ndarray, numbers: np.ndarray, columns:
         _prepare(task, part, numbers[block], columns)
         total = _sum(part)
         if task.kernel is not None:
-            filter_frames(part, task.kernel, out=part, n_threads=1)
+            filter_frames(part, task.kernel, out=part, run=ALONE)
         return total
 
-    mean = sum(map_threads(work, _blocks(len(frames)), task.n_threads)) / len(frames)
+    mean = sum(task.run.stream(work, _blocks(len(frames)))) / len(frames)
     if task.gaps is None and np.isnan(mean).any():
         raise _MissingValues
     return mean + task.level[:, columns]
@@ -209,7 +204,7 @@ def _raw_mean(task: _Task) -> np.ndarray:
             drop_pages(series)
             return mean
 
-        mean = np.stack(list(map_threads(column_mean, range(d2), task.n_threads)), axis=1) - task.level
+        mean = np.stack(list(task.run.stream(column_mean, range(d2))), axis=1) - task.level
     else:
         mean = sum(_in_passing(task, lambda job: _sum(job[0] - task.level))) / T
     if np.isnan(mean).any():
@@ -225,7 +220,7 @@ def _sum(frames: np.ndarray) -> np.ndarray:
     return total
 
 
-def _mean_and_noise(frames: np.ndarray, n_threads: int) -> tuple[np.ndarray, np.ndarray]:
+def _mean_and_noise(frames: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray]:
     """Mean over time and noise of each pixel, (d1, d2) both, float32."""
     import cv2
 
@@ -238,7 +233,7 @@ def _mean_and_noise(frames: np.ndarray, n_threads: int) -> tuple[np.ndarray, np.
         return mean, pixel_noise(traces)
 
     blocks = [slice(first, first + _PIXELS) for first in range(0, flat.shape[1], _PIXELS)]
-    mean, noise = zip(*map_threads(work, blocks, n_threads))
+    mean, noise = zip(*run.stream(work, blocks))
     return np.concatenate(mean).reshape(frames.shape[1:]), np.concatenate(noise).reshape(frames.shape[1:])
 
 

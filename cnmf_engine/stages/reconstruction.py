@@ -11,8 +11,8 @@ import numpy as np
 from scipy import sparse
 
 from cnmf_engine.base.errors import InputError, explain
-from cnmf_engine.base.memory import drop_pages, frame_blocks, memory_room
-from cnmf_engine.base.parallel import progress_bar
+from cnmf_engine.base.memory import drop_pages, frame_blocks
+from cnmf_engine.base.parallel import RUN, Run, one_thread, progress_bar
 from cnmf_engine.movies.access import check_movie, frames_as_pixels
 from cnmf_engine.movies.writing import Target, write_frames
 from cnmf_engine.stages.cnmfe.background import reconstruct_background
@@ -67,12 +67,12 @@ def _background_of(model: Model, Y: np.ndarray, frames: slice) -> np.ndarray:
 
 
 def _frames(
-    movie: np.ndarray, chosen: range, n_copies: int, memory_limit: int | float | str | None, text: str
+    movie: np.ndarray, chosen: range, n_copies: int, run: Run, text: str
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Read a movie in blocks: which frames, and their pixels (d, n)."""
     n_pixels = movie.shape[0] if movie.ndim == 2 else movie.shape[1] * movie.shape[2]
-    blocks = frame_blocks(len(chosen), n_pixels * 4 * n_copies, memory_limit)
-    for block in progress_bar(blocks, len(blocks), text):
+    blocks = frame_blocks(len(chosen), n_pixels * 4 * n_copies, run.memory)
+    for block in progress_bar(blocks, len(blocks), text if run.progress else None):
         part = chosen[block]
         # A stop of -1 would mean the last frame, where counting down to the first is meant.
         frames = slice(part.start, part.stop if part.stop >= 0 else None, part.step)
@@ -84,12 +84,12 @@ def _gathered(
     blocks: Callable[[], Iterator[np.ndarray]],
     shape: tuple[int, int, int],
     name: str,
-    memory_limit: int | float | str | None,
+    run: Run,
 ) -> np.ndarray:
     """Put blocks of frames (n, rows, columns) together: in memory if they fit, else in a memory map."""
     T, *dims = shape
     size = 4 * T * dims[0] * dims[1]
-    room = memory_room(memory_limit)
+    room = run.room()
     if size <= room:
         result = np.empty((T, dims[1], dims[0]), dtype=np.float32)
         start = 0
@@ -97,7 +97,7 @@ def _gathered(
             result[start : start + len(block)] = block.swapaxes(1, 2)
             start += len(block)
         return result.swapaxes(1, 2)
-    path = write_frames(blocks(), Target(Path(name), "F"), tuple(dims), T)
+    path = write_frames(blocks(), Target(Path(name), "F"), tuple(dims), T, run)
     log.warning(
         "The result of %.0f MB is larger than the %.0f MB there are for it, so it is a memory map of "
         "the file %s. Delete the file when you are done, or raise memory_limit to have it in memory.",
@@ -113,7 +113,8 @@ def _as_frames(pixels: np.ndarray, dims: tuple[int, int]) -> np.ndarray:
     return pixels.T.reshape(-1, dims[1], dims[0]).swapaxes(1, 2)
 
 
-def background(model: Model, Yr: np.ndarray, memory_limit: int | float | str | None = None) -> np.ndarray:
+@one_thread()
+def background(model: Model, Yr: np.ndarray, run: Run = RUN) -> np.ndarray:
     """
     Evaluate the background of a whole movie.
 
@@ -123,8 +124,8 @@ def background(model: Model, Yr: np.ndarray, memory_limit: int | float | str | N
         A fit.
     Yr : ndarray or memmap of shape (d, T) or (T, d1, d2)
         The movie.
-    memory_limit : int, float or str, optional
-        Bytes to hold at once; a larger result becomes a memory map in the temporary folder.
+    run : Run
+        How much memory blocks may take; a larger result becomes a memory map in the temporary folder.
 
     Returns
     -------
@@ -141,16 +142,15 @@ def background(model: Model, Yr: np.ndarray, memory_limit: int | float | str | N
 
     def blocks() -> Iterator[np.ndarray]:
         whole = range(n_frames)
-        for frames, Y in _frames(movie, whole, _BACKGROUND_COPIES, memory_limit, "Background movie"):
+        for frames, Y in _frames(movie, whole, _BACKGROUND_COPIES, run, "Background movie"):
             yield _as_frames(_background_of(model, Y, frames), dims)
 
-    frames = _gathered(blocks, (n_frames, *dims), "background", memory_limit)
+    frames = _gathered(blocks, (n_frames, *dims), "background", run)
     return np.reshape(frames, (n_frames, -1), order="F").T
 
 
-def residual_traces(
-    model: Model, Yr: np.ndarray, memory_limit: int | float | str | None = None
-) -> np.ndarray:
+@one_thread()
+def residual_traces(model: Model, Yr: np.ndarray, run: Run = RUN) -> np.ndarray:
     """
     Project onto each footprint what is left of the movie without cells and background.
 
@@ -160,8 +160,8 @@ def residual_traces(
         A fit.
     Yr : ndarray or memmap of shape (d, T) or (T, d1, d2)
         The movie.
-    memory_limit : int, float or str, optional
-        Bytes to hold at once.
+    run : Run
+        How much memory blocks may take.
 
     Returns
     -------
@@ -177,13 +177,14 @@ def residual_traces(
     movie = check_movie(Yr, A.shape[0], C.shape[1])
     result = np.zeros(C.shape, dtype=np.float32)
     whole = range(C.shape[1])
-    for frames, Y in _frames(movie, whole, _RESIDUAL_COPIES, memory_limit, "Residual traces"):
+    for frames, Y in _frames(movie, whole, _RESIDUAL_COPIES, run, "Residual traces"):
         left = Y - _background_of(model, Y, frames)
         if len(C):
             result[:, frames] = project_residual(left, A, C[:, frames])
     return result
 
 
+@one_thread()
 def three_panels(
     model: Model,
     imgs: np.ndarray,
@@ -192,7 +193,7 @@ def three_panels(
     include_bck: bool = True,
     bpx: int = 0,
     thr: float = 0,
-    memory_limit: int | float | str | None = None,
+    run: Run = RUN,
 ) -> np.ndarray:
     """
     Put the movie, its reconstruction and the rest side by side.
@@ -213,8 +214,8 @@ def three_panels(
         Pixels cut off along each edge.
     thr : float
         Footprint values below this part of the footprint's maximum are left out of the reconstruction.
-    memory_limit : int, float or str, optional
-        Bytes to hold at once; a larger result becomes a memory map in the temporary folder.
+    run : Run
+        How much memory blocks may take; a larger result becomes a memory map in the temporary folder.
 
     Returns
     -------
@@ -237,7 +238,7 @@ def three_panels(
     kept = (slice(None), slice(bpx, d1 - bpx), slice(bpx, d2 - bpx))
 
     def blocks() -> Iterator[np.ndarray]:
-        for frames, Y in _frames(movie, chosen, _PANEL_COPIES, memory_limit, "Reconstruction"):
+        for frames, Y in _frames(movie, chosen, _PANEL_COPIES, run, "Reconstruction"):
             B = _background_of(model, Y, frames)
             cells = np.asarray(A @ C[:, frames], dtype=np.float32)
             shown = (Y, cells + B) if include_bck else (Y - B, cells)
@@ -245,7 +246,7 @@ def three_panels(
             yield np.concatenate([_as_frames(panel, (d1, d2))[kept] for panel in panels], 2)
 
     shape = len(chosen), d1 - 2 * bpx, 3 * (d2 - 2 * bpx)
-    return _gathered(blocks, shape, "reconstruction", memory_limit)
+    return _gathered(blocks, shape, "reconstruction", run)
 
 
 def _cut_footprints(A: sparse.csc_matrix, thr: float) -> sparse.csc_matrix:

@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnmf_engine.base.errors import InputError, explain
-from cnmf_engine.base.memory import memory_budget
-from cnmf_engine.base.parallel import map_threads, thread_count
+from cnmf_engine.base.parallel import RUN, Run
 from cnmf_engine.movies.regions import GROUP, read_blocks, typical_frame
 from cnmf_engine.stages.filters import gaussian_kernel, mean_centred_kernel
 from cnmf_engine.stages.neighbours import N_SUMS, Sums, add_products, neighbour_correlation, standardise
@@ -66,8 +65,7 @@ def local_correlations(
     eight_neighbours: bool = True,
     swap_dim: bool = True,
     order_mean: int = 1,
-    memory_limit: int | float | str | None = None,
-    n_threads: int | None = None,
+    run: Run = RUN,
 ) -> np.ndarray:
     """
     Correlation of each pixel's trace with those of its neighbours, averaged.
@@ -82,10 +80,8 @@ def local_correlations(
         Whether time is the last axis (CaImAn's default); lessons pass False.
     order_mean : int
         Only 1, the arithmetic mean, is defined for correlations of either sign.
-    memory_limit : int, float or str, optional
-        Bytes to hold at once, see `cnmf_engine.base.memory.memory_budget`.
-    n_threads : int, optional
-        See `cnmf_engine.base.parallel.thread_count`; the image doesn't depend on it.
+    run : Run
+        Workers that share memory, and how much blocks may take; the image doesn't depend on it.
 
     Returns
     -------
@@ -109,25 +105,23 @@ def local_correlations(
     if order_mean != 1:
         raise InputError(explain("order_mean = 1", f"{order_mean!r}", "leave order_mean out"))
     movie = _frames_first(Y, swap_dim)
-    return _correlations(movie, [slice(0, len(movie))], eight_neighbours, memory_limit, n_threads)[0]
+    return _correlations(movie, [slice(0, len(movie))], eight_neighbours, run)[0]
 
 
 def _correlations(
     movie: Any,
     spans: Sequence[slice],
     eight_neighbours: bool,
-    memory_limit: int | float | str | None,
-    n_threads: int | None,
+    run: Run,
 ) -> list[np.ndarray]:
     """Local correlations over each of several spans of frames."""
-    n_threads, dims, budget = thread_count(n_threads), movie.shape[1:], memory_budget(memory_limit)
-    images = []
+    dims, images = movie.shape[1:], []
     for span in spans:
-        level, sums = typical_frame(movie, span), Sums(dims)
-        for _, frames in read_blocks(movie, span, budget // 2, n_threads):
+        level, sums = typical_frame(movie, span, run), Sums(dims)
+        for _, frames in read_blocks(movie, span, run.budget // 2, run):
             work = partial(_count, level)
             parts = [frames[at : at + _MOST_FRAMES] for at in range(0, len(frames), _MOST_FRAMES)]
-            sums.add(map_threads(work, parts, n_threads))
+            sums.add(run.stream(work, parts))
         brightness = np.abs(level + sums.mean)
         images.append(sums.correlation(eight_neighbours, np.nan_to_num(ROUNDING * brightness)))
     return images
@@ -147,8 +141,7 @@ def local_correlations_fft(
     swap_dim: bool = True,
     opencv: bool = True,
     rolling_window: int | None = None,
-    memory_limit: int | float | str | None = None,
-    n_threads: int | None = None,
+    run: Run = RUN,
 ) -> np.ndarray:
     """
     Compute the image of `local_correlations` under CaImAn's second name for it, in float32.
@@ -161,7 +154,7 @@ def local_correlations_fft(
         Accepted for compatibility; no meaning here.
     rolling_window : int, optional
         Accepted for compatibility; must be None.
-    memory_limit, n_threads
+    run
         As in `local_correlations`.
 
     Returns
@@ -182,7 +175,7 @@ def local_correlations_fft(
                 "use max_correlation_image(Y, bin_size=...) for correlations over time bins",
             )
         )
-    image = local_correlations(Y, eight_neighbours, swap_dim, memory_limit=memory_limit, n_threads=n_threads)
+    image = local_correlations(Y, eight_neighbours, swap_dim, run=run)
     return image.astype(np.float32)
 
 
@@ -191,8 +184,7 @@ def max_correlation_image(
     bin_size: int = 1000,
     eight_neighbours: bool = True,
     swap_dim: bool = True,
-    memory_limit: int | float | str | None = None,
-    n_threads: int | None = None,
+    run: Run = RUN,
 ) -> np.ndarray:
     """
     Maximum over time bins of the local correlation image.
@@ -203,7 +195,7 @@ def max_correlation_image(
         As in `local_correlations`.
     bin_size : int
         Frames in a bin, about: the movie is cut into bins of equal length.
-    memory_limit, n_threads
+    run
         As in `local_correlations`.
 
     Returns
@@ -215,7 +207,7 @@ def max_correlation_image(
     n_bins = max(1, round(len(movie) / bin_size))
     edges = np.linspace(0, len(movie), n_bins + 1).astype(int).tolist()
     spans = [slice(start, stop) for start, stop in zip(edges[:-1], edges[1:])]
-    images = _correlations(movie, spans, eight_neighbours, memory_limit, n_threads)
+    images = _correlations(movie, spans, eight_neighbours, run)
     return np.maximum.reduce(images).astype(np.float32)
 
 
@@ -241,8 +233,7 @@ def correlation_pnr(
     center_psf: bool = True,
     swap_dim: bool = True,
     background_filter: str = "disk",
-    memory_limit: int | float | str | None = None,
-    n_threads: int | None = None,
+    run: Run = RUN,
 ) -> CorrelationPNR:
     """
     Correlation image and peak-to-noise ratio of the filtered movie.
@@ -263,7 +254,7 @@ def correlation_pnr(
         Whether time is the last axis (CaImAn's default); lessons pass False.
     background_filter : {'disk', 'box'}
         Where the zero-mean kernel takes its mean.
-    memory_limit, n_threads
+    run
         As in `local_correlations`.
 
     Returns
@@ -286,4 +277,4 @@ def correlation_pnr(
 
     movie = _frames_first(Y, swap_dim)
     kernel = _kernel(gSig, center_psf, background_filter)
-    return CorrelationPNR(*filtered_images(movie, kernel, memory_limit, n_threads))
+    return CorrelationPNR(*filtered_images(movie, kernel, run))

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from cnmf_engine.base.errors import ParameterError, explain
 from cnmf_engine.stages.cnmfe.background import fit_ring, reconstruct_background
+from cnmf_engine.stages.cnmfe.options import Ring
 from workshop_utils.figures.base import (
     COLORS,
     LessonFigure,
@@ -118,7 +119,7 @@ def _ring_of(movie: Any, pixel: tuple[int, int], radius: float, ssub: int, most:
     dims = part.shape[1:]
     Y = part.reshape(len(part), -1, order="F").T
     no_cells = sparse.csc_matrix((Y.shape[0], 0), dtype=np.float32), np.zeros((0, len(part)), np.float32)
-    model = fit_ring(Y, *no_cells, dims, radius=radius, ssub=ssub)
+    model = fit_ring(Y, *no_cells, dims, Ring(radius, ssub))
     own = tuple(place - first for place, first in zip(pixel, firsts))
     at = own[0] + dims[0] * own[1]
     background = reconstruct_background(Y, *no_cells, model.W, model.b0, dims)

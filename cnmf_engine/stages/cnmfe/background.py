@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from cnmf_engine.base.parallel import map_ordered
+from cnmf_engine.base.parallel import RUN, Run
+from cnmf_engine.movies.boxes import BoxOfMovie, boxes_of
 from cnmf_engine.movies.geometry import (
     Box,
     as_image,
@@ -24,6 +25,7 @@ from cnmf_engine.movies.geometry import (
     read_decimated,
     upsample_image,
 )
+from cnmf_engine.stages.cnmfe.options import Ring
 from cnmf_engine.stages.cnmfe.ring import RingFit, assemble, checked_offsets, tile_boxes, weights_of
 
 __all__ = [
@@ -107,9 +109,7 @@ def fit_ring(
     A: sparse.spmatrix,
     C: np.ndarray,
     dims: tuple[int, int],
-    *,
-    radius: float,
-    ssub: int = 2,
+    ring: Ring,
 ) -> RingModel:
     """
     Fit the ring model to a movie in memory.
@@ -124,10 +124,8 @@ def fit_ring(
         Traces.
     dims : tuple of int
         Rows and columns.
-    radius : float
-        Ring radius in px of the full grid; wider than a cell.
-    ssub : int
-        Block size in px of the coarser grid on which weights are fitted.
+    ring : Ring
+        Its radius and its grid.
 
     Returns
     -------
@@ -144,11 +142,11 @@ def fit_ring(
     Zhou et al. 2018, eLife 7:e28728, Methods, 'Estimating background'. All samples count here; the paper's
     clipping of outliers is left out, as in CaImAn.
     """
-    coarse = coarse_dims(dims, ssub)
+    coarse, ssub = coarse_dims(dims, ring.ssub), ring.ssub
     mean_C = C.mean(axis=1) if len(C) else np.zeros(0)
     b0 = (Y.mean(axis=1, dtype=np.float64) - A @ mean_C).astype(np.float32)
     X = decimate(Y, dims, ssub) if ssub > 1 else Y.copy()
-    W, _ = RingFit(X, coarse, radius=radius, ssub=ssub).weights(coarse_footprints(A, dims, ssub), C)
+    W, _ = RingFit(X, coarse, radius=ring.radius, ssub=ssub).weights(coarse_footprints(A, dims, ssub), C)
     return RingModel(W, b0)
 
 
@@ -157,11 +155,9 @@ def fit_ring_movie(
     A: sparse.spmatrix,
     C: np.ndarray,
     *,
-    radius: float,
-    ssub: int = 2,
+    ring: Ring,
     tsub: int = 1,
-    dview=None,
-    progress: str | None = None,
+    run: Run = RUN,
 ) -> RingModel:
     """
     Fit the ring model to a movie on disk, tile by tile.
@@ -170,16 +166,14 @@ def fit_ring_movie(
     ----------
     images : ndarray or memmap of shape (T, d1, d2)
         Movie.
-    A, radius, ssub
+    A, ring
         As in `fit_ring`.
     C : ndarray of shape (K, ceil(T/tsub))
         Traces.
     tsub : int
         Frames that are averaged before the fit.
-    dview : Workers, optional
-        Pool that takes the tiles.
-    progress : str, optional
-        Text of a progress bar; none if None.
+    run : Run
+        Workers that take the tiles.
 
     Returns
     -------
@@ -191,38 +185,59 @@ def fit_ring_movie(
     InputError
         If the ring lies outside the image.
     """
-    dims = images.shape[1:]
+    dims, ssub = images.shape[1:], ring.ssub
     coarse = coarse_dims(dims, ssub)
-    offsets = checked_offsets(coarse, radius, ssub)
+    offsets = checked_offsets(coarse, ring.radius, ssub)
     halo = int(np.abs(offsets).max())
     A = sparse.csr_matrix(A)
     C = np.asarray(C, dtype=np.float32)
     mean_C = C.mean(axis=1) if len(C) else np.zeros(0)
-
-    def fit_part(inner: Box) -> tuple[list, np.ndarray, np.ndarray]:
-        outer = inner.around(halo, coarse)
-        full = Box(*(edge * ssub for edge in outer)).around(0, dims)
-        mean = np.empty(dims)
-
-        def note_mean(_: np.ndarray, strip_mean: np.ndarray, strip: Box) -> None:
-            mean[strip.slices] = as_image(strip_mean, strip.dims)
-
-        X = read_decimated(images, full, ssub, tsub, note_mean)
-        index = flat_index(full, dims)
-        part = A[index]
+    inner = list(tile_boxes(Box(0, coarse[0], 0, coarse[1]), _READ_TILE))
+    outer = [box.around(halo, coarse) for box in inner]
+    full = [Box(*(edge * ssub for edge in box)).around(0, dims) for box in outer]
+    index = [flat_index(box, dims) for box in full]
+    tiles = []
+    for i, movie in enumerate(boxes_of(images, full, run)):
+        part = A[index[i]]
         near = np.unique(part.indices)
-        X -= coarse_footprints(part[:, near], full.dims, ssub) @ C[near]
-        X -= X.mean(axis=1, keepdims=True)
-        constant = mean[full.slices].ravel(order="F") - part @ mean_C
-        return weights_of(X, inner, outer, coarse, offsets), index, constant
-
-    everything = Box(0, coarse[0], 0, coarse[1])
-    fitted = map_ordered(fit_part, list(tile_boxes(everything, _READ_TILE)), dview, progress)
+        cells = part[:, near], C[near], part @ mean_C
+        tiles.append(_Tile(movie, full[i].dims, inner[i], outer[i], coarse, offsets, ssub, tsub, *cells))
+    fitted = run.map(_fit_tile, tiles, "Background")
     b0 = np.empty(dims[0] * dims[1], dtype=np.float32)
-    for _, index, constant in fitted:
-        b0[index] = constant
-    weights = [part for parts, *_ in fitted for part in parts]
+    for where, (_, constant) in zip(index, fitted):
+        b0[where] = constant
+    weights = [part for parts, _ in fitted for part in parts]
     return RingModel(assemble(weights, coarse[0] * coarse[1]), b0)
+
+
+class _Tile(NamedTuple):
+    """A part of the ring fit: where it lies on the full and the coarse grid, and the cells in it."""
+
+    movie: BoxOfMovie
+    dims: tuple[int, int]
+    inner: Box
+    outer: Box
+    coarse: tuple[int, int]
+    offsets: np.ndarray
+    ssub: int
+    tsub: int
+    A: sparse.csr_matrix
+    C: np.ndarray
+    level: np.ndarray
+
+
+def _fit_tile(tile: _Tile) -> tuple[list, np.ndarray]:
+    """Fit the weights of a tile's inner pixels; also the constant background of all of its pixels."""
+    box, mean = tile.movie.box, np.empty(tile.dims)
+
+    def note_mean(_: np.ndarray, strip_mean: np.ndarray, strip: Box) -> None:
+        mean[strip.within(box).slices] = as_image(strip_mean, strip.dims)
+
+    X = read_decimated(tile.movie.images, box, tile.ssub, tile.tsub, note_mean)
+    X -= coarse_footprints(tile.A, tile.dims, tile.ssub) @ tile.C
+    X -= X.mean(axis=1, keepdims=True)
+    weights = weights_of(X, tile.inner, tile.outer, tile.coarse, tile.offsets)
+    return weights, mean.ravel(order="F") - tile.level
 
 
 def reconstruct_background(

@@ -19,11 +19,13 @@ from cnmf_engine.movies.geometry import Box, as_image, coarse_dims, decimate, re
 from cnmf_engine.stages.bad_pixels import BadPixels
 from cnmf_engine.stages.cnmfe.background import coarse_footprints
 from cnmf_engine.stages.cnmfe.merging import merge_components
+from cnmf_engine.stages.cnmfe.options import Merging, Ring, Search
 from cnmf_engine.stages.cnmfe.residual import BackgroundFree
 from cnmf_engine.stages.cnmfe.seeding import Seeds, find_neurons, seed_pixels, transient_skewness
 from cnmf_engine.stages.cnmfe.spatial import update_spatial
 from cnmf_engine.stages.cnmfe.temporal import CORE, Traces, residual_traces, update_temporal
-from cnmf_engine.stages.noise import pixel_noise
+from cnmf_engine.stages.deconvolution.foopsi import CLIPPED, Deconvolution
+from cnmf_engine.stages.noise import PixelNoise, pixel_noise
 
 __all__ = ["Initialized", "empty_traces", "initialize", "seed_pixels"]
 
@@ -31,8 +33,6 @@ __all__ = ["Initialized", "empty_traces", "initialize", "seed_pixels"]
 _WIDE = 1.5
 #: Components whose raw trace is less skewed than this hold no transients; cells lie above 1.
 _MIN_SKEWNESS = 0.3
-#: Farthest a footprint reaches from its brightest pixel, in units of gSiz.
-_MAX_RADIUS = 2.0
 
 
 class Initialized(NamedTuple):
@@ -75,50 +75,38 @@ class _Updates:
     dims: tuple[int, int]
     sn: np.ndarray
     merge_thr: float | None
-    space: dict
-    options: dict
+    nrgthr: float
+    max_radius: float
+    deconvolution: Deconvolution
 
     def merge(self, R: np.ndarray, A: sparse.csc_matrix, C: np.ndarray):
         """Join components that overlap and fire together."""
         if self.merge_thr is None or not len(C):
             return A, C
-        traces = Traces.from_raw(C, p=0)
+        traces = Traces.from_raw(C, CLIPPED)
         traces.C, traces.YrA = C, residual_traces(R, A, C, CORE)
-        merged = merge_components(A, traces, merge_thr=self.merge_thr, **self.options)
+        merged = merge_components(A, traces, self.merge_thr, self.deconvolution)
         return merged.A, merged.traces.C
 
     def refine(self, R: np.ndarray, A: sparse.csc_matrix, C: np.ndarray, closing: bool = True):
         """One spatial and one temporal update."""
-        update = update_spatial(R, A, C, self.dims, sn=self.sn, closing=closing, **self.space)
-        A, traces, _ = update_temporal(R, update.A, update.C, core=CORE, **self.options)
+        options = dict(sn=self.sn, closing=closing, nrgthr=self.nrgthr, max_radius=self.max_radius)
+        update = update_spatial(R, A, C, self.dims, **options)
+        A, traces, _ = update_temporal(R, update.A, update.C, self.deconvolution, core=CORE)
         return A, traces
 
 
 def initialize(
     images: np.ndarray,
-    box: Box | None = None,
+    box: Box | None,
+    search: Search,
+    ring: Ring,
+    merging: Merging = Merging(),
+    deconvolution: Deconvolution = CLIPPED,
     *,
-    gSig: float,
-    gSiz: int,
-    min_corr: float,
-    min_pnr: float,
-    K: int | None = None,
-    tsub: int = 1,
-    ssub: int = 1,
-    ssub_B: int = 2,
-    ring_size_factor: float = 1.5,
-    init_iter: int = 2,
-    center_psf: bool = True,
-    merge_thr: float = 0.8,
-    do_merge: bool = True,
-    nrgthr: float = 0.9999,
-    p: int = 0,
-    window: int = 80,
-    noise: dict | None = None,
     footprints: sparse.csc_matrix | None = None,
     seeds: np.ndarray | None = None,
     bad: BadPixels | None = None,
-    **deconvolution,
 ) -> Initialized:
     """
     Run CNMF-E on a movie or on a box of it.
@@ -132,43 +120,16 @@ def initialize(
         Movie.
     box : Box, optional
         Part of the image; the whole of it if None.
-    gSig, gSiz : float, int
-        Half the width and the size of a cell, px.
-    min_corr, min_pnr : float
-        Thresholds of a seed pixel.
-    K : int, optional
-        Most components; None for as many as the thresholds let through.
-    tsub, ssub : int
-        Decimation in time (frames) and space (px) while components are sought.
-    ssub_B : int
-        Further decimation in space for the ring background.
-    ring_size_factor : float
-        Ring radius in units of `gSiz`.
-    init_iter : int
-        Searches for neurons, from the second on in the residual; if there is a second, one more with a wider
-        filter follows.
-    center_psf : bool
-        Zero-mean filter (one-photon data).
-    merge_thr : float
-        Overlapping components whose traces correlate above it are joined.
-    do_merge : bool
-        Whether to merge at all.
-    nrgthr : float
-        Part of a footprint's energy that is kept.
-    p : {0, 1}
-        Order of the autoregressive process of the traces.
-    window : int
-        Frames (before decimation) within which a transient rises and falls.
-    noise : dict, optional
-        Keywords of `pixel_noise`.
+    search, ring, merging
+        See `cnmf_engine.stages.cnmfe.options`.
+    deconvolution : Deconvolution
+        Of order 1 at most: how traces are denoised.
     footprints : csc_matrix of shape (d, K), optional
         Known footprints in the pixels of the box; they take the place of the first search.
     seeds : ndarray of shape (n, 2), int, optional
         Rows and columns in the box where neurons are; the only search is there.
     bad : BadPixels, optional
         Pixels of the box that lie; components are sought with their neighbours' values in them.
-    **deconvolution
-        Keywords of `constrained_foopsi`.
 
     Returns
     -------
@@ -186,37 +147,43 @@ def initialize(
     eLife 8:e38173, Methods (the same steps in patches).
     """
     box = Box(0, images.shape[1], 0, images.shape[2]) if box is None else box
-    small, sn = _read(images, box, ssub, tsub, noise or {})
+    tsub, ssub = search.tsub, search.ssub
+    small, sn = _read(images, box, ssub, tsub, search.noise)
     if bad:
         bad.fill_traces(small, sn, ssub)
     coarse = coarse_dims(box.dims, ssub)
-    radius = ring_size_factor * gSiz
-    options = dict(p=min(p, 1)) | deconvolution
     updates = _Updates(
         coarse,
         sn if ssub == 1 else decimate(sn[:, None], box.dims, ssub)[:, 0],
-        merge_thr if do_merge else None,
-        dict(nrgthr=nrgthr, max_radius=_MAX_RADIUS * gSiz / ssub),
-        options,
+        merging.merge_thr,
+        search.nrgthr,
+        search.reach / ssub,
+        deconvolution,
     )
-    window = max(window // tsub, 3)
-    search = dict(gSig=gSig / ssub, gSiz=max(round(gSiz / ssub), 3), min_corr=min_corr, min_pnr=min_pnr)
-    search |= dict(center_psf=center_psf, window=window) | options
-    movie = BackgroundFree(small, coarse, radius=radius / ssub, ssub=ssub_B)
+    window = max(search.window // tsub, 3)
+    coarser = replace(search, gSig=search.gSig / ssub, gSiz=max(round(search.gSiz / ssub), 3), window=window)
+    movie = BackgroundFree(small, coarse, radius=ring.radius / ssub, ssub=ring.ssub)
     if footprints is None:
         # Averaging frames and pixels lowers the noise, so the first threshold on PNR rises with it.
         gain = (tsub * ssub**2) ** 0.5
         pixels = None if seeds is None else np.asarray(seeds) // ssub
-        first = find_neurons(movie.R, coarse, K=K, seeds=pixels, **search | dict(min_pnr=min_pnr * gain))
+        raised = replace(coarser, min_pnr=search.min_pnr * gain)
+        first = find_neurons(movie.R, coarse, raised, deconvolution, seeds=pixels)
         movie.add(first.A, first.C)
         movie.refit(first.A, first.C)
     else:
         first = _trace_known(movie, coarse_footprints(footprints, box.dims, ssub))
     A, traces = updates.refine(movie.R, first.A, first.C)
-    for scale in _scales(init_iter) if seeds is None else []:
-        if K and len(traces.C) >= K:
+    for scale in _scales(search.init_iter) if seeds is None else []:
+        if search.K and len(traces.C) >= search.K:
             break
-        A, C = updates.merge(movie.R, *_search_residual(movie, A, traces.C, K, scale, search))
+        wider = replace(
+            coarser,
+            gSig=coarser.gSig * scale,
+            gSiz=round(coarser.gSiz * scale),
+            K=search.K - len(traces.C) if search.K else None,
+        )
+        A, C = updates.merge(movie.R, *_search_residual(movie, A, traces.C, wider, deconvolution))
         A, traces = updates.refine(movie.R, A, C)
         # The ring had taken part of the cells it didn't know of for background.
         movie.refit(A, traces.C)
@@ -226,11 +193,10 @@ def initialize(
         fine = read_decimated(images, box, 1, tsub)
         if bad:
             bad.fill_traces(fine, sn, 1)
-        movie = BackgroundFree(fine, box.dims, radius=radius, ssub=ssub * ssub_B)
+        movie = BackgroundFree(fine, box.dims, radius=ring.radius, ssub=ssub * ring.ssub)
         A = sparse.csc_matrix(upsample_image(A.toarray(), coarse, box.dims, ssub))
         movie.refit(A, C)
-        space = updates.space | dict(max_radius=_MAX_RADIUS * gSiz)
-        updates = replace(updates, dims=box.dims, sn=sn, space=space)
+        updates = replace(updates, dims=box.dims, sn=sn, max_radius=search.reach)
     A, traces = updates.refine(movie.R, A, C, closing=False)
     if footprints is None and seeds is None:
         raw = traces.C + traces.YrA
@@ -239,13 +205,15 @@ def initialize(
     return Initialized(A, traces, sn, first)
 
 
-def _read(images: np.ndarray, box: Box, ssub: int, tsub: int, noise: dict) -> tuple[np.ndarray, np.ndarray]:
+def _read(
+    images: np.ndarray, box: Box, ssub: int, tsub: int, noise: PixelNoise
+) -> tuple[np.ndarray, np.ndarray]:
     """Averaged movie of a box, and the noise of its pixels before averaging; raises for missing values."""
     sn = np.empty(images.shape[1:], dtype=np.float32)
 
     def look(Y: np.ndarray, _: np.ndarray, strip: Box) -> None:
         _refuse_missing(Y, strip)
-        sn[strip.slices] = as_image(pixel_noise(Y, **noise), strip.dims)
+        sn[strip.slices] = as_image(pixel_noise(Y, **vars(noise)), strip.dims)
 
     small = read_decimated(images, box, ssub, tsub, look)
     return small, sn[box.slices].ravel(order="F")
@@ -269,18 +237,21 @@ def _trace_known(movie: BackgroundFree, A: sparse.spmatrix) -> Seeds:
     """Traces of known footprints, and the background that they leave."""
     A = sparse.csc_matrix(A, dtype=np.float32)
     movie.refit(A, np.zeros((A.shape[1], movie.R.shape[1]), dtype=np.float32))
-    A, traces, _ = update_temporal(movie.R, A, np.zeros((A.shape[1], movie.R.shape[1])), p=0, core=CORE)
+    A, traces, _ = update_temporal(movie.R, A, np.zeros((A.shape[1], movie.R.shape[1])), CLIPPED, core=CORE)
     movie.refit(A, traces.C)
     return Seeds(A, traces.C, 0, 0.0, 0.0)
 
 
 def _search_residual(
-    movie: BackgroundFree, A: sparse.csc_matrix, C: np.ndarray, K: int | None, scale: float, search: dict
+    movie: BackgroundFree,
+    A: sparse.csc_matrix,
+    C: np.ndarray,
+    search: Search,
+    deconvolution: Deconvolution,
 ) -> tuple[sparse.csc_matrix, np.ndarray]:
     """Components and those that another search finds in what they leave."""
-    width = dict(gSig=search["gSig"] * scale, gSiz=round(search["gSiz"] * scale))
     movie.add(A, C, sign=-1)
-    more = find_neurons(movie.R, movie.dims, K=K - len(C) if K else None, known=(A, C), **search | width)
+    more = find_neurons(movie.R, movie.dims, search, deconvolution, known=(A, C))
     A = sparse.csc_matrix(sparse.hstack([A, more.A], format="csc"), dtype=np.float32)
     C = np.concatenate([C, more.C])
     movie.add(A, C)

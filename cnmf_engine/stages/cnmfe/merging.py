@@ -9,8 +9,9 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from cnmf_engine.stages.cnmfe.temporal import Traces
+from cnmf_engine.stages.deconvolution.foopsi import CLIPPED, Deconvolution
 
-__all__ = ["Merged", "merge_components", "merge_groups"]
+__all__ = ["Merged", "merge_all", "merge_components", "merge_groups"]
 
 _ALTERNATIONS = 10
 #: Footprints this similar are one cell taken apart, unless their traces have next to nothing in common.
@@ -99,7 +100,7 @@ def _join(A: sparse.csc_matrix, raw: np.ndarray) -> tuple[sparse.csc_matrix, np.
 
 
 def merge_components(
-    A: sparse.csc_matrix, traces: Traces, *, merge_thr: float, p: int = 1, **deconvolution
+    A: sparse.csc_matrix, traces: Traces, merge_thr: float, deconvolution: Deconvolution = Deconvolution()
 ) -> Merged:
     """
     Merge overlapping components with correlated traces.
@@ -112,10 +113,8 @@ def merge_components(
         Their traces.
     merge_thr : float
         Correlation above which overlapping components are joined.
-    p : {0, 1}
-        Order of the autoregressive process for the traces of merged components.
-    **deconvolution
-        Further keywords of `constrained_foopsi`.
+    deconvolution : Deconvolution
+        For the traces of merged components.
 
     Returns
     -------
@@ -135,6 +134,19 @@ def merge_components(
     rest = traces.take(single)
     if joined:
         raw = np.stack([trace for _, trace in joined])
-        rest = rest.join(Traces.from_raw(raw, p=p, **deconvolution))
+        rest = rest.join(Traces.from_raw(raw, deconvolution))
     footprints = sparse.hstack([A[:, single], *(column for column, _ in joined)], format="csc")
     return Merged(sparse.csc_matrix(footprints, dtype=np.float32), rest, groups)
+
+
+def merge_all(
+    A: sparse.csc_matrix, traces: Traces, merge_thr: float
+) -> tuple[sparse.csc_matrix, Traces, list[list[np.ndarray]]]:
+    """Merge twins of neighbouring patches until nothing merges; also the groups joined in each round."""
+    rounds: list = []
+    while True:
+        merged = merge_components(A, traces, merge_thr, CLIPPED)
+        A, traces = merged.A, merged.traces
+        if not merged.groups:
+            return A, traces, rounds
+        rounds.append(merged.groups)

@@ -13,10 +13,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from cnmf_engine.base.parallel import map_ordered
-from cnmf_engine.movies.geometry import Box, centre, flat_index, read_box
+from cnmf_engine.base.parallel import RUN, Run
+from cnmf_engine.movies.boxes import BoxOfMovie, boxes_of
+from cnmf_engine.movies.geometry import Box, centre, flat_index
 from cnmf_engine.stages.cnmfe.background import RingModel, block_average, fit_ring_movie
+from cnmf_engine.stages.cnmfe.options import Ring
 from cnmf_engine.stages.cnmfe.temporal import CORE, Traces, core_weights, unmix
+from cnmf_engine.stages.deconvolution.foopsi import CLIPPED
 from cnmf_engine.stages.noise import spread_below_baseline
 
 __all__ = ["Readout", "read_out", "reading_weights"]
@@ -92,27 +95,31 @@ def _tiles(dims: tuple[int, int], T: int) -> list[Box]:
     ]
 
 
-def _weighted_sums(images: np.ndarray, weights: sparse.csc_matrix, dview) -> np.ndarray:
+def _weighted_sums(images: np.ndarray, weights: sparse.csc_matrix, run: Run) -> np.ndarray:
     """Products of weights with a movie less each pixel's mean, shape (K, T)."""
     T, *dims = images.shape
     rows = sparse.csr_matrix(weights)
     out = np.zeros((weights.shape[1], T), dtype=np.float32)
-
-    def read(box: Box) -> tuple[np.ndarray, np.ndarray]:
-        index = flat_index(box, dims)
-        part = rows[index]
-        near = np.unique(part.indices)
-        if not near.size:
-            return near, np.empty((0, T), dtype=np.float32)
-        Y = read_box(images, box)
-        centre(Y)
-        return near, sparse.csr_matrix(part[:, near].T) @ Y
-
-    tiles = _tiles(dims, T)
-    for start in range(0, len(tiles), _TILES_AT_ONCE):
-        for near, part in map_ordered(read, tiles[start : start + _TILES_AT_ONCE], dview):
-            out[near] += part
+    tiles, near = [], []
+    for movie, box in zip(boxes_of(images, boxes := _tiles(dims, T), run), boxes):
+        part = rows[flat_index(box, dims)]
+        used = np.unique(part.indices)
+        if used.size:
+            near.append(used)
+            tiles.append((movie, sparse.csr_matrix(part[:, used].T)))
+    for first in range(0, len(tiles), _TILES_AT_ONCE):
+        some = slice(first, first + _TILES_AT_ONCE)
+        for index, part in zip(near[some], run.map(_read_tile, tiles[some])):
+            out[index] += part
     return out
+
+
+def _read_tile(tile: tuple[BoxOfMovie, sparse.csr_matrix]) -> np.ndarray:
+    """Weighted sums over a tile, (K', T); a task for a worker."""
+    movie, weights = tile
+    Y = movie.read()
+    centre(Y)
+    return weights @ Y
 
 
 def _quietest(
@@ -121,7 +128,7 @@ def _quietest(
     C: np.ndarray,
     W: sparse.csr_matrix,
     ssub: int,
-    dview,
+    run: Run,
 ) -> tuple[np.ndarray, sparse.csc_matrix]:
     """
     Read each trace from the whole footprint and from its core, and keep the quieter: what is left and shared.
@@ -135,7 +142,7 @@ def _quietest(
     own = np.concatenate([part.diagonal() for part in (seen[:K], seen[K:])])
     # A footprint that the ring explains away is read as it is seen, not blown up.
     scale = np.divide(1, own, out=np.zeros(len(own), dtype=np.float32), where=own > 0).astype(np.float32)
-    sums = _weighted_sums(images, weights, dview)
+    sums = _weighted_sums(images, weights, run)
     YrA = (sums - seen @ (C - C.mean(axis=1, keepdims=True))) * scale[:, None]
     noise = [
         [spread_below_baseline(np.sort(c + left)) for c, left in zip(C, part)] for part in (YrA[:K], YrA[K:])
@@ -149,12 +156,10 @@ def read_out(
     A: sparse.csc_matrix,
     C: np.ndarray,
     *,
+    ring: Ring,
     tsub: int = 1,
-    radius: float,
-    ssub: int = 2,
     ITER: int = 2,
-    dview=None,
-    progress: str | None = None,
+    run: Run = RUN,
 ) -> Readout:
     """
     Fit the ring background of the whole movie and read all traces from it.
@@ -167,16 +172,14 @@ def read_out(
         Footprints.
     C : ndarray of shape (K, ceil(T/tsub))
         Traces, `tsub` frames a sample.
+    ring : Ring
+        As in `fit_ring`.
     tsub : int
         Frames averaged in `C`; the ring is fitted to the movie averaged alike.
-    radius, ssub
-        As in `fit_ring`.
     ITER : int
         Sweeps over all traces.
-    dview : Workers, optional
-        Pool that reads tiles.
-    progress : str, optional
-        Text of a progress bar; none if None.
+    run : Run
+        Workers that read tiles.
 
     Returns
     -------
@@ -188,13 +191,13 @@ def read_out(
     Zhou et al. 2018, eLife 7:e28728, Methods, 'Estimating background' and 'Estimating C'.
     """
     T, *dims = images.shape
-    ring = fit_ring_movie(images, A, C, radius=radius, ssub=ssub, tsub=tsub, dview=dview, progress=progress)
+    model = fit_ring_movie(images, A, C, ring=ring, tsub=tsub, run=run)
     C = np.repeat(C, tsub, axis=1)[:, :T]
     average = C.mean(axis=1, dtype=np.float64)
-    mean = ring.b0 + A @ average
-    readings = _quietest(images, A, C, ring.W, ssub, dview)
-    traces = unmix(C, *readings, p=0, ITER=ITER)
+    mean = model.b0 + A @ average
+    readings = _quietest(images, A, C, model.W, ring.ssub, run)
+    traces = unmix(C, *readings, CLIPPED, ITER=ITER)
     kept = np.flatnonzero(np.ptp(traces.C, axis=1) > 0) if len(C) else np.empty(0, dtype=int)
     A, traces = sparse.csc_matrix(A[:, kept]), traces.take(kept)
     b0 = (mean - A @ traces.C.mean(axis=1, dtype=np.float64)).astype(np.float32)
-    return Readout(A, traces, RingModel(ring.W, b0), kept)
+    return Readout(A, traces, RingModel(model.W, b0), kept)

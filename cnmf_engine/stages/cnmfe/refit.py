@@ -10,31 +10,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 
 from cnmf_engine.base.memory import frame_blocks
-from cnmf_engine.base.parallel import map_ordered, shares_memory
+from cnmf_engine.base.parallel import RUN, Run
+from cnmf_engine.movies.boxes import BoxOfMovie, movie_file
 from cnmf_engine.movies.geometry import Box, coarse_dims, decimate, flat_index, read_decimated
 from cnmf_engine.stages.cnmfe.background import RingModel, fit_ring_movie, reconstruct_background
-from cnmf_engine.stages.cnmfe.boxes import BoxOfMovie, MovieFile, at_once, movie_file
+from cnmf_engine.stages.cnmfe.options import Ring, Search
 from cnmf_engine.stages.cnmfe.patches import centres_of_mass
 from cnmf_engine.stages.cnmfe.spatial import update_spatial
 from cnmf_engine.stages.cnmfe.temporal import CORE, unshrunk, update_temporal
+from cnmf_engine.stages.deconvolution.foopsi import Deconvolution
 
-__all__ = ["Refined", "refine"]
+__all__ = ["PART", "Updated", "update_all"]
 
 #: How far a footprint may grow in an update, px.
 _GROWTH = 2
 #: Sides of the tiles that are tried, px: the largest that memory allows.
 _SIDES = (128, 96, 64, 48, 32, 16)
+#: Part of the free memory for tasks that run side by side, unless the user said how much.
+PART = 0.5
 #: Bytes of one block of the background, whose pieces should stay in the processor's cache.
 _BLOCK = 2**23
 
 
-class Refined(NamedTuple):
+class Updated(NamedTuple):
     """
     Components after an update.
 
@@ -63,8 +67,9 @@ class _How:
     side: int
     margin: int
     halo: int
-    space: dict[str, Any]
-    deconvolution: dict[str, Any]
+    nrgthr: float
+    max_radius: float
+    deconvolution: Deconvolution
 
     def cost(self, T: int) -> int:
         """Bytes that a tile takes: its movie with the ring around it, and the part without background."""
@@ -88,20 +93,17 @@ class _Tile(NamedTuple):
     sn: np.ndarray
 
 
-def refine(
+def update_all(
     images: np.ndarray,
     A: sparse.csc_matrix,
     C: np.ndarray,
     *,
     sn: np.ndarray,
-    tsub: int,
-    radius: float,
-    ssub: int,
-    space: dict[str, Any],
-    deconvolution: dict[str, Any],
-    budget: int,
-    dview: Any = None,
-) -> Refined:
+    search: Search,
+    ring: Ring,
+    deconvolution: Deconvolution,
+    run: Run = RUN,
+) -> Updated:
     """
     Fit the ring background to what components leave, and update them all once.
 
@@ -115,22 +117,16 @@ def refine(
         Traces.
     sn : ndarray of shape (d,)
         Noise of each pixel.
-    tsub : int
-        Frames that are averaged.
-    radius, ssub : float, int
-        Of the ring model.
-    space : dict
-        Keywords of `update_spatial`.
-    deconvolution : dict
-        Keywords of `update_temporal`.
-    budget : int
-        Bytes that may be in memory at once.
-    dview : Workers, optional
-        Pool that takes the tiles.
+    search, ring
+        Averaging, size of footprints, and the background; see `cnmf_engine.stages.cnmfe.options`.
+    deconvolution : Deconvolution
+        Of order 1 at most.
+    run : Run
+        Workers that take the tiles, and the memory that these may take together.
 
     Returns
     -------
-    Refined
+    Updated
         Components in their old order; those that vanished are left out. The same for any number of workers.
 
     References
@@ -140,25 +136,19 @@ def refine(
     """
     T, *dims = images.shape
     A = sparse.csc_matrix(A, dtype=np.float32)
-    C = decimate(np.asarray(C, dtype=np.float32), (1, len(C)), 1, tsub)
-    shared = shares_memory(dview)
-    local = dview if shared else None
-    model = fit_ring_movie(
-        images, A, C, radius=radius, ssub=ssub, tsub=tsub, dview=local, progress="Background"
-    )
-    halo = (round(radius / ssub) + 1) * ssub
-    how = _How(tuple(dims), tsub, ssub, 0, _reach(A, dims) + _GROWTH, halo, space, deconvolution)
-    workers = getattr(dview, "n_processes", 1)
-    sizes = [replace(how, side=side) for side in _SIDES]
-    how = next((size for size in sizes if workers * size.cost(T) <= budget), sizes[-1])
-    tiles = list(_tiles(images, A, C, model, sn, how, None if shared else movie_file(images)))
-    run = _update_tile
-    if shared:
-        run = at_once(run, how.cost(T), budget, "raise memory_limit, or fit fewer frames")
-    else:
+    C = decimate(np.asarray(C, dtype=np.float32), (1, len(C)), 1, search.tsub)
+    model = fit_ring_movie(images, A, C, ring=ring, tsub=search.tsub, run=run)
+    halo = (round(ring.radius / ring.ssub) + 1) * ring.ssub
+    margin, shape = _reach(A, dims) + _GROWTH, (search.nrgthr, search.reach)
+    how = _How(tuple(dims), search.tsub, ring.ssub, 0, margin, halo, *shape, deconvolution)
+    sizes, room = [replace(how, side=side) for side in _SIDES], run.room(PART)
+    how = next((size for size in sizes if run.workers * size.cost(T) <= room), sizes[-1])
+    tiles = list(_tiles(images, A, C, model, sn, how, run))
+    if not run.shared:
         # What travels is cut to what the tile needs.
         tiles = [tile._replace(C=C[tile.rows], rows=np.arange(len(tile.rows))) for tile in tiles]
-    done = map_ordered(run, tiles, dview, "Refit")
+    limit = run.side_by_side(how.cost(T), PART, "raise memory_limit, or fit fewer frames")
+    done = run.map(_update_tile, tiles, "Refit", limit)
     return _in_order([part for part in done if len(part.kept)], A.shape[0], C.shape[1])
 
 
@@ -185,9 +175,10 @@ def _tiles(
     model: RingModel,
     sn: np.ndarray,
     how: _How,
-    file: MovieFile | None,
+    run: Run,
 ) -> Iterator[_Tile]:
     """Cut the field into tiles that hold a component's centre."""
+    file = None if run.shared else movie_file(images)
     dims, side, ssub = how.dims, how.side, how.ssub
     coarse = coarse_dims(dims, ssub)
     home = np.floor(centres_of_mass(A, dims) + 0.5).astype(int) // side
@@ -226,30 +217,31 @@ def _without_background(tile: _Tile, C: np.ndarray, inner: np.ndarray) -> np.nda
     return R
 
 
-def _update_tile(tile: _Tile) -> Refined:
+def _update_tile(tile: _Tile) -> Updated:
     """Update the components of one tile; footprints come back in pixels of the whole field."""
     inner = flat_index(tile.outer.within(tile.far), tile.far.dims)
     C = tile.C[tile.rows]
     R = _without_background(tile, C, inner)
     A = tile.A.tocsr()[inner].tocsc()
     near = np.flatnonzero(np.diff(A.indptr))
-    update = update_spatial(R, A[:, near], C[near], tile.outer.dims, sn=tile.sn, **tile.how.space)
-    A, traces, alive = update_temporal(R, update.A, update.C, core=CORE, **tile.how.deconvolution)
+    options = dict(sn=tile.sn, nrgthr=tile.how.nrgthr, max_radius=tile.how.max_radius, closing=False)
+    update = update_spatial(R, A[:, near], C[near], tile.outer.dims, **options)
+    A, traces, alive = update_temporal(R, update.A, update.C, tile.how.deconvolution, core=CORE)
     number = tile.number[near][update.kept][alive]
     own = np.flatnonzero(np.isin(number, tile.mine))
     local = sparse.csc_matrix(A[:, own]).tocoo()
     pixels = flat_index(tile.outer, tile.how.dims)
     shape = tile.how.dims[0] * tile.how.dims[1], len(own)
     A = sparse.csc_matrix((local.data, (pixels[local.row], local.col)), shape, dtype=np.float32)
-    return Refined(A, unshrunk(traces.C, traces.YrA)[own], number[own])
+    return Updated(A, unshrunk(traces.C, traces.YrA)[own], number[own])
 
 
-def _in_order(parts: list[Refined], d: int, T: int) -> Refined:
+def _in_order(parts: list[Updated], d: int, T: int) -> Updated:
     """Put the components of all tiles together, in their old order."""
     if not parts:
         none = np.empty((0, T), dtype=np.float32)
-        return Refined(sparse.csc_matrix((d, 0), dtype=np.float32), none, np.empty(0, dtype=int))
+        return Updated(sparse.csc_matrix((d, 0), dtype=np.float32), none, np.empty(0, dtype=int))
     kept = np.concatenate([part.kept for part in parts])
     order = np.argsort(kept)
     A = sparse.csc_matrix(sparse.hstack([part.A for part in parts], format="csc"), dtype=np.float32)
-    return Refined(A[:, order], np.concatenate([part.C for part in parts])[order], kept[order])
+    return Updated(A[:, order], np.concatenate([part.C for part in parts])[order], kept[order])

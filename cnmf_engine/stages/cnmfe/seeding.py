@@ -11,10 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage, sparse, special
 
+from cnmf_engine.base.parallel import ALONE
 from cnmf_engine.movies.geometry import Box, as_cube, as_image, flat_index
 from cnmf_engine.stages.cnmfe.extraction import extract_neuron
 from cnmf_engine.stages.cnmfe.kernels import signal_correlation, take_off
-from cnmf_engine.stages.deconvolution.foopsi import constrained_foopsi
+from cnmf_engine.stages.cnmfe.options import Search
+from cnmf_engine.stages.deconvolution.foopsi import CLIPPED, Deconvolution, constrained_foopsi
 from cnmf_engine.stages.filters import filter_frames, gaussian_kernel, mean_centred_kernel
 from cnmf_engine.stages.noise import pixel_noise
 
@@ -119,26 +121,22 @@ def _filter_traces(Y: np.ndarray, dims: tuple[int, int], kernel: np.ndarray) -> 
     for start in range(0, Y.shape[1], _FRAMES):
         frames = cv2.transpose(Y[:, start : start + _FRAMES]).reshape(-1, dims[1], dims[0])
         # Pixels in Fortran order are images whose axes are swapped.
-        filter_frames(frames, np.ascontiguousarray(kernel.T), out=frames, n_threads=1)
+        filter_frames(frames, np.ascontiguousarray(kernel.T), out=frames, run=ALONE)
         out[:, start : start + _FRAMES] = cv2.transpose(frames.reshape(len(frames), -1))
     return out
 
 
-class _Search:
+class _State:
     """State of one greedy pass over a movie ``(d, T)``, which loses the neurons that are found."""
 
     def __init__(
         self,
         Y: np.ndarray,
         dims: tuple[int, int],
-        gSig: float,
-        gSiz: int,
-        min_corr: float,
-        min_pnr: float,
-        center_psf: bool,
+        search: Search,
     ):
-        self.dims, self.gSiz, self.min_corr, self.min_pnr = dims, gSiz, min_corr, min_pnr
-        self.kernel = mean_centred_kernel(gSig) if center_psf else gaussian_kernel(gSig)
+        self.dims, self.gSiz = dims, search.gSiz
+        self.kernel = mean_centred_kernel(search.gSig) if search.center_psf else gaussian_kernel(search.gSig)
         self.raw = Y
         level = as_image(np.maximum(Y.max(axis=1), -Y.min(axis=1)), dims)
         self.filtered = _filter_traces(Y, dims, self.kernel)
@@ -150,7 +148,8 @@ class _Search:
         self.pnr = np.zeros(dims)
         everything = Box(0, dims[0], 0, dims[1])
         self.update_images(everything, everything)
-        self.done = ~((self.cn >= min_corr) & (self.pnr >= min_pnr) & (self.cn * self.pnr > 0))
+        passing = (self.cn >= search.min_corr) & (self.pnr >= search.min_pnr)
+        self.done = ~(passing & (self.cn * self.pnr > 0))
 
     def traces(self, Y: np.ndarray, box: Box) -> np.ndarray:
         """View of a box of the raw or the filtered movie, (rows, columns, T)."""
@@ -281,17 +280,17 @@ def _skewness(trace: np.ndarray) -> float:
 
 
 def _grow(
-    search: _Search, seed: tuple[int, int], p: int, options: dict
+    state: _State, seed: tuple[int, int], deconvolution: Deconvolution
 ) -> tuple[Box, np.ndarray, np.ndarray] | None:
     """Extract the neuron at a seed: its box, footprint and trace, or None."""
-    box = Box(seed[0], seed[0] + 1, seed[1], seed[1] + 1).around(search.gSiz, search.dims)
+    box = Box(seed[0], seed[0] + 1, seed[1], seed[1] + 1).around(state.gSiz, state.dims)
     at = seed[0] - box.r0, seed[1] - box.c0
-    neuron = extract_neuron(search.traces(search.raw, box), search.traces(search.filtered, box), at)
+    neuron = extract_neuron(state.traces(state.raw, box), state.traces(state.filtered, box), at)
     if neuron is None:
         return None
     trace = np.maximum(neuron.trace, 0)
-    if p > 0:
-        trace = constrained_foopsi(neuron.trace, p=p, **options)[0].astype(np.float32)
+    if deconvolution.p > 0:
+        trace = constrained_foopsi(neuron.trace, **deconvolution.keywords)[0].astype(np.float32)
     if not trace.sum() > 0:
         return None
     return box, neuron.footprint, trace
@@ -300,18 +299,11 @@ def _grow(
 def find_neurons(
     Y: np.ndarray,
     dims: tuple[int, int],
+    search: Search,
+    deconvolution: Deconvolution = CLIPPED,
     *,
-    gSig: float,
-    gSiz: int,
-    min_corr: float,
-    min_pnr: float,
-    K: int | None = None,
-    center_psf: bool = True,
-    window: int = 80,
-    p: int = 0,
     seeds: np.ndarray | None = None,
     known: tuple[sparse.csc_matrix, np.ndarray] | None = None,
-    **deconvolution,
 ) -> Seeds:
     """
     Find neurons one after the other, brightest first; those with clear transients before the others.
@@ -322,26 +314,14 @@ def find_neurons(
         Movie, pixels in Fortran order; the neurons found are subtracted from it in place.
     dims : tuple of int
         Rows and columns.
-    gSig : float
-        Half the width of a cell (standard deviation of a Gaussian), px.
-    gSiz : int
-        Size of a cell, px; neurons are extracted within this distance of the seed.
-    min_corr, min_pnr : float
-        Thresholds of a seed pixel.
-    K : int, optional
-        Most neurons to look for; None for as many as there are.
-    center_psf : bool
-        Zero-mean filter (one-photon data) or plain Gaussian.
-    window : int
-        Frames within which a transient rises and falls; slower changes are background.
-    p : {0, 1}
-        Order of the autoregressive process used to denoise traces; 0 clips them at 0.
+    search : Search
+        Sizes, thresholds and `window` in pixels and frames of this movie.
+    deconvolution : Deconvolution
+        Of order 1 at most: how traces are denoised; order 0 clips them at 0.
     seeds : ndarray of shape (n, 2), int, optional
         Rows and columns where neurons are. There and nowhere else one is extracted, whatever the thresholds.
     known : tuple of csc_matrix (d, K) and ndarray (K, T), optional
         Footprints and traces that were subtracted before.
-    **deconvolution
-        Further keywords of `constrained_foopsi`.
 
     Returns
     -------
@@ -352,69 +332,70 @@ def find_neurons(
     ----------
     Zhou et al. 2018, eLife 7:e28728, Methods, 'Initialization of A and C', Algorithm 1.
     """
-    search = _Search(Y, dims, gSig, gSiz, min_corr, min_pnr, center_psf)
-    n_candidates = int(np.count_nonzero(~search.done))
-    maxima = float(search.cn.max()), float(search.pnr.max())
+    state = _State(Y, dims, search)
+    n_candidates = int(np.count_nonzero(~state.done))
+    maxima = float(state.cn.max()), float(state.pnr.max())
     found: list[tuple[Box, np.ndarray, np.ndarray]] = []
     if seeds is not None:
         for seed in map(tuple, np.asarray(seeds, dtype=int).reshape(-1, 2).tolist()):
-            _collect(search, seed, p, deconvolution, found)
+            _collect(state, seed, deconvolution, found)
         return Seeds(*_stack(found, dims, Y.shape[1]), n_candidates, *maxima)
-    limit = K or n_candidates
+    limit = search.K or n_candidates
     # What may be background must not take the light of cells: it comes after all that is clear.
     for clear in (True, False):
-        tried = search.done.copy()
+        tried = state.done.copy()
         progress = True
         while progress and len(found) < limit:
             before = len(found)
-            done = search.done | tried
-            for seed in map(tuple, seed_pixels(search.cn, search.pnr, min_corr, min_pnr, gSiz, done)):
+            done = state.done | tried
+            seeding = search.min_corr, search.min_pnr, search.gSiz
+            for seed in map(tuple, seed_pixels(state.cn, state.pnr, *seeding, done)):
                 tried[seed] = True
-                passing = search.cn[seed] >= min_corr and search.pnr[seed] >= min_pnr
-                trace = search.filtered[seed[0] + dims[0] * seed[1]]
-                new = passing and has_transients(trace, window, clear)
+                passing = state.cn[seed] >= search.min_corr and state.pnr[seed] >= search.min_pnr
+                trace = state.filtered[seed[0] + dims[0] * seed[1]]
+                new = passing and has_transients(trace, search.window, clear)
                 if new and not clear:
-                    new = not (_repeats(search, seed, found, known) or _reaches_beyond(search, seed))
+                    new = not (_repeats(state, seed, found, known) or _reaches_beyond(state, seed))
                 if new:
-                    _collect(search, seed, p, deconvolution, found)
+                    _collect(state, seed, deconvolution, found)
                 if len(found) >= limit:
                     break
             progress = len(found) > before
     return Seeds(*_stack(found, dims, Y.shape[1]), n_candidates, *maxima)
 
 
-def _repeats(search: _Search, seed: tuple[int, int], found: list, known: tuple | None) -> bool:
+def _repeats(state: _State, seed: tuple[int, int], found: list, known: tuple | None) -> bool:
     """Whether the trace at a seed is that of a cell nearby: the rim that was left of it, not a cell."""
-    rows, columns = (slice(max(at - search.gSiz, 0), at + search.gSiz + 1) for at in seed)
+    rows, columns = (slice(max(at - state.gSiz, 0), at + state.gSiz + 1) for at in seed)
     near = [trace for box, _, trace in found if box.r0 <= seed[0] < box.r1 and box.c0 <= seed[1] < box.c1]
     if known is not None:
         A, C = known
-        around = as_image(np.arange(A.shape[0]), search.dims)[rows, columns].ravel()
+        around = as_image(np.arange(A.shape[0]), state.dims)[rows, columns].ravel()
         near += list(C[A[around].getnnz(axis=0) > 0])
-    trace = search.filtered[seed[0] + search.dims[0] * seed[1]]
+    trace = state.filtered[seed[0] + state.dims[0] * seed[1]]
     return any(np.corrcoef(trace, other)[0, 1] > _SAME for other in near)
 
 
-def _reaches_beyond(search: _Search, seed: tuple[int, int]) -> bool:
+def _reaches_beyond(state: _State, seed: tuple[int, int]) -> bool:
     """Whether a cell's size away the movie goes along with the seed (waves), or against it (movement)."""
     angles = 2 * np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS
-    rows = np.round(seed[0] + search.gSiz * np.sin(angles)).astype(int)
-    columns = np.round(seed[1] + search.gSiz * np.cos(angles)).astype(int)
-    inside = (rows >= 0) & (rows < search.dims[0]) & (columns >= 0) & (columns < search.dims[1])
-    own = search.filtered[seed[0] + search.dims[0] * seed[1]]
-    around = search.filtered[rows[inside] + search.dims[0] * columns[inside]]
+    rows = np.round(seed[0] + state.gSiz * np.sin(angles)).astype(int)
+    columns = np.round(seed[1] + state.gSiz * np.cos(angles)).astype(int)
+    inside = (rows >= 0) & (rows < state.dims[0]) & (columns >= 0) & (columns < state.dims[1])
+    own = state.filtered[seed[0] + state.dims[0] * seed[1]]
+    around = state.filtered[rows[inside] + state.dims[0] * columns[inside]]
     along = around @ (own - own.mean()) / (own.var() * len(own))
     return bool(len(along) and (np.abs(along).max() > _BEYOND or along.mean() > _ALL_AROUND))
 
 
-def _collect(search: _Search, seed: tuple[int, int], p: int, options: dict, found: list) -> None:
+def _collect(state: _State, seed: tuple[int, int], deconvolution: Deconvolution, found: list) -> None:
     """Extract the neuron at a seed, if there is one, note it and take it out of the movie."""
-    neuron = _grow(search, seed, p, options)
+    neuron = _grow(state, seed, deconvolution)
     if neuron is not None:
         box, footprint, _ = neuron
         found.append(neuron)
-        search.done[box.slices] |= footprint > footprint.max() / 2
-        search.subtract(*neuron)
+        state.done[box.slices] |= footprint > footprint.max() / 2
+        state.subtract(*neuron)
 
 
 def _stack(found: list, dims: tuple[int, int], T: int) -> tuple[sparse.csc_matrix, np.ndarray]:

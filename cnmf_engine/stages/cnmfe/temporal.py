@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from cnmf_engine.stages.deconvolution.foopsi import Deconvolved, deconvolve_traces
+from cnmf_engine.stages.deconvolution.foopsi import CLIPPED, Deconvolution, Deconvolved, deconvolve_traces
 
 __all__ = [
     "CORE",
@@ -52,9 +52,11 @@ class Traces:
     g: np.ndarray
 
     @classmethod
-    def from_raw(cls, raw: np.ndarray, **options) -> Traces:
-        """Deconvolve raw traces ``(K, T)``; options go to `deconvolve_traces`."""
-        return cls.from_deconvolved(deconvolve_traces(raw, **options), raw)
+    def from_raw(
+        cls, raw: np.ndarray, deconvolution: Deconvolution = Deconvolution(), g: np.ndarray | None = None
+    ) -> Traces:
+        """Deconvolve raw traces ``(K, T)``, with known coefficients ``g`` (K, p) or estimated ones."""
+        return cls.from_deconvolved(deconvolve_traces(raw, deconvolution, g=g), raw)
 
     @classmethod
     def from_deconvolved(cls, result: Deconvolved, raw: np.ndarray) -> Traces:
@@ -212,11 +214,10 @@ def update_temporal(
     R: np.ndarray,
     A: sparse.csc_matrix,
     C: np.ndarray,
+    deconvolution: Deconvolution = Deconvolution(),
     *,
-    p: int = 1,
     ITER: int = 2,
     core: float = 0.0,
-    **deconvolution,
 ) -> tuple[sparse.csc_matrix, Traces, np.ndarray]:
     """
     Re-estimate all traces by block-coordinate descent.
@@ -229,14 +230,12 @@ def update_temporal(
         Footprints.
     C : ndarray of shape (K, T)
         Current traces.
-    p : {0, 1}
-        Order of the autoregressive process; 0 clips traces at 0.
+    deconvolution : Deconvolution
+        How traces are deconvolved on the way.
     ITER : int
         Sweeps over all components.
     core : float
         As in `core_weights`.
-    **deconvolution
-        Further keywords of `constrained_foopsi`.
 
     Returns
     -------
@@ -252,13 +251,18 @@ def update_temporal(
     Pnevmatikakis et al. 2016, Neuron 89:285, Methods, 'Updating temporal components'; Friedrich et al.
     2017, PLoS Comput Biol 13:e1005685 (HALS for traces).
     """
-    traces = unmix(C, *_read(R, A, C, core), p=p, ITER=ITER, **deconvolution)
+    traces = unmix(C, *_read(R, A, C, core), deconvolution, ITER=ITER)
     kept = np.flatnonzero(np.ptp(traces.C, axis=1) > 0)
     return A[:, kept], traces.take(kept), kept
 
 
 def unmix(
-    C: np.ndarray, YrA: np.ndarray, shared: sparse.csc_matrix, *, p: int = 1, ITER: int = 2, **deconvolution
+    C: np.ndarray,
+    YrA: np.ndarray,
+    shared: sparse.csc_matrix,
+    deconvolution: Deconvolution = Deconvolution(),
+    *,
+    ITER: int = 2,
 ) -> Traces:
     """
     Sweep over traces that were read from a movie until each explains what the others leave.
@@ -271,10 +275,8 @@ def unmix(
         What is left of the movie where each trace is read, in units of `C`.
     shared : csc_matrix of shape (K, K)
         Column k tells how much of a change of trace k is seen where each trace is read; its diagonal is 1.
-    p, ITER
+    deconvolution, ITER
         As in `update_temporal`.
-    **deconvolution
-        Further keywords of `constrained_foopsi`.
 
     Returns
     -------
@@ -282,12 +284,12 @@ def unmix(
         All K of them.
     """
     C, YrA = np.array(C, dtype=np.float32), np.array(YrA, dtype=np.float32)
-    traces = Traces.from_raw(C + YrA, p=0)
+    traces = Traces.from_raw(C + YrA, CLIPPED)
     for _ in range(ITER):
         before = C.copy()
         for k in range(len(C)):
             raw = C[k] + YrA[k]
-            one = Traces.from_raw(raw[None], p=p, **deconvolution)
+            one = Traces.from_raw(raw[None], deconvolution)
             change = one.C[0] - C[k]
             part = slice(shared.indptr[k], shared.indptr[k + 1])
             YrA[shared.indices[part]] -= np.outer(shared.data[part], change).astype(np.float32)

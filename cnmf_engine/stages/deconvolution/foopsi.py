@@ -7,6 +7,7 @@ compiled with Numba and cached.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,8 @@ from cnmf_engine.stages.deconvolution.traces import (
 from cnmf_engine.stages.noise import calcium_noise
 
 __all__ = [
+    "CLIPPED",
+    "Deconvolution",
     "Deconvolved",
     "check_method",
     "constrained_foopsi",
@@ -38,6 +41,96 @@ __all__ = [
 _CONIC = ("cvxpy", "cvx")
 #: Rounds of solving and refining the decay, the change that ends them, and the events used for True.
 _REFINEMENTS, _SETTLED, _EVENTS = 5, 1e-3, 10
+
+
+def check_method(p: int, method: str, s_min: float | None = None, optimize_g: int | bool = False) -> None:
+    """
+    Check what is asked of deconvolution.
+
+    Parameters
+    ----------
+    p, method, s_min, optimize_g
+        As in `constrained_foopsi`.
+
+    Raises
+    ------
+    ParameterError
+        If this module doesn't have it, or cvxpy is asked for and missing.
+    """
+    if p not in (0, 1, 2):
+        raise ParameterError(
+            explain(
+                "p = 0 (no dynamics), 1 (instant rise, exponential decay) or 2 (rise and decay)",
+                f"p = {p!r}",
+                "use p = 1",
+            )
+        )
+    if method not in ("oasis", *_CONIC):
+        raise ParameterError(
+            explain("method_deconvolution 'oasis', 'cvxpy' or 'cvx'", f"{method!r}", "use 'oasis'")
+        )
+    if method in _CONIC:
+        load_cvxpy()
+    if method != "oasis" and s_min is not None:
+        raise ParameterError(
+            explain(
+                "s_min=None with cvxpy", f"s_min={s_min!r}", "use method_deconvolution='oasis' with s_min"
+            )
+        )
+    if p == 2 and optimize_g:
+        raise ParameterError(
+            explain("optimize_g with p = 1", f"optimize_g={optimize_g!r} with p = 2", "use one of them")
+        )
+
+
+@dataclass(frozen=True)
+class Deconvolution:
+    """
+    How traces are deconvolved.
+
+    Attributes
+    ----------
+    p : {0, 1, 2}
+        Order of the autoregressive process; 0 clips traces at 0.
+    method_deconvolution, bas_nonneg, noise_range, noise_method, lags, fudge_factor, s_min, optimize_g
+        As in `constrained_foopsi`.
+    fr : float, optional
+        Frame rate, Hz: in the last deconvolution the indicator's dynamics are measured for the whole
+        recording. Without it each trace has an estimate of its own.
+    """
+
+    p: int = 1
+    method_deconvolution: str = "oasis"
+    bas_nonneg: bool = False
+    noise_range: tuple[float, float] = (0.25, 0.5)
+    noise_method: str = "mean"
+    lags: int = 5
+    fudge_factor: float = 0.96
+    s_min: float | None = None
+    optimize_g: int | bool = False
+    fr: float | None = None
+
+    def __post_init__(self) -> None:
+        check_method(self.p, self.method_deconvolution, self.s_min, self.optimize_g)
+
+    @property
+    def keywords(self) -> dict:
+        """Keywords of `constrained_foopsi`."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "fr"}
+
+    def underway(self, p: int | None = None) -> Deconvolution:
+        """
+        Give what holds before the last deconvolution, in at most this order.
+
+        Rise and decay come last: on the way traces change too much for two time constants. So does what is
+        slow, or in units of finished traces.
+        """
+        order = min(self.p if p is None else p, 1)
+        return replace(self, p=order, method_deconvolution="oasis", s_min=None, optimize_g=False, fr=None)
+
+
+#: No deconvolution: traces are clipped at 0.
+CLIPPED = Deconvolution(p=0)
 
 
 class Deconvolved(NamedTuple):
@@ -203,53 +296,12 @@ def _calcium(
     return np.maximum(c, 0), float(baseline), 0.0
 
 
-def check_method(p: int, method: str, s_min: float | None = None, optimize_g: int | bool = False) -> None:
-    """
-    Check what is asked of deconvolution.
-
-    Parameters
-    ----------
-    p, method, s_min, optimize_g
-        As in `constrained_foopsi`.
-
-    Raises
-    ------
-    ParameterError
-        If this module doesn't have it, or cvxpy is asked for and missing.
-    """
-    if p not in (0, 1, 2):
-        raise ParameterError(
-            explain(
-                "p = 0 (no dynamics), 1 (instant rise, exponential decay) or 2 (rise and decay)",
-                f"p = {p!r}",
-                "use p = 1",
-            )
-        )
-    if method not in ("oasis", *_CONIC):
-        raise ParameterError(
-            explain("method_deconvolution 'oasis', 'cvxpy' or 'cvx'", f"{method!r}", "use 'oasis'")
-        )
-    if method in _CONIC:
-        load_cvxpy()
-    if method != "oasis" and s_min is not None:
-        raise ParameterError(
-            explain(
-                "s_min=None with cvxpy", f"s_min={s_min!r}", "use method_deconvolution='oasis' with s_min"
-            )
-        )
-    if p == 2 and optimize_g:
-        raise ParameterError(
-            explain("optimize_g with p = 1", f"optimize_g={optimize_g!r} with p = 2", "use one of them")
-        )
-
-
 def deconvolve_traces(
     traces: np.ndarray,
+    deconvolution: Deconvolution = Deconvolution(),
     *,
-    p: int = 1,
     sn: np.ndarray | None = None,
     g: np.ndarray | None = None,
-    **options,
 ) -> Deconvolved:
     """
     Deconvolve K traces.
@@ -258,14 +310,12 @@ def deconvolve_traces(
     ----------
     traces : ndarray of shape (K, T)
         Raw traces.
-    p : {0, 1, 2}
-        Order of the autoregressive process.
+    deconvolution : Deconvolution
+        How; its `fr` doesn't matter here.
     sn : ndarray of shape (K,), optional
         Noise of each trace; estimated if None.
     g : ndarray of shape (K, p), optional
         Autoregressive coefficients of each trace; estimated if None.
-    **options
-        Further keywords of `constrained_foopsi`.
 
     Returns
     -------
@@ -283,7 +333,7 @@ def deconvolve_traces(
         if value is not None and (np.ndim(value) == 0 or len(value) != K):
             fix = f"pass one entry a trace, or leave {name} out to have it estimated"
             raise InputError(explain(f"{name} of {K} traces", f"shape {np.shape(value)}", fix))
-    order = max(p, 1)
+    order, options = max(deconvolution.p, 1), deconvolution.keywords
     out = Deconvolved(
         np.empty((K, T), np.float32),
         np.empty((K, T), np.float32),
@@ -294,7 +344,7 @@ def deconvolve_traces(
     for k in range(K):
         noise = None if sn is None else float(sn[k])
         own = None if g is None else g[k]
-        c, bl, c1, own, noise, s, lam = constrained_foopsi(traces[k], p=p, sn=noise, g=own, **options)
+        c, bl, c1, own, noise, s, lam = constrained_foopsi(traces[k], sn=noise, g=own, **options)
         out.C[k], out.S[k] = c + bl, s
         out.bl[k], out.c1[k], out.sn[k], out.g[k], out.lam[k] = bl, c1, noise, own, lam
     return out

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from cnmf_engine.base.errors import InputError, explain
-from cnmf_engine.base.memory import frame_blocks, memory_budget
+from cnmf_engine.base.memory import frame_blocks
+from cnmf_engine.base.parallel import RUN, Run
 from cnmf_engine.stages.registration.passes import check_movie
 from cnmf_engine.stages.registration.warping import fill_missing
 
@@ -59,9 +60,9 @@ class CorrectedMovie:
     def __getitem__(self, frames: slice) -> np.ndarray:
         return self._move(np.asarray(self._movie[frames]), frames)
 
-    def blocks(self, memory_limit: int | float | str | None = None) -> Iterator[np.ndarray]:
+    def blocks(self, run: Run = RUN) -> Iterator[np.ndarray]:
         """All corrected frames, in blocks that fit the memory budget and aren't larger than 64 MB."""
-        budget = min(memory_budget(memory_limit), _LARGEST_BLOCK)
+        budget = min(run.budget, _LARGEST_BLOCK)
         for frames in frame_blocks(self.shape[0], 16 * self.shape[1] * self.shape[2], budget):
             yield self[frames]
 

@@ -9,7 +9,7 @@ from scipy import fft
 
 from cnmf_engine.base.errors import ParameterError, explain
 
-__all__ = ["ShiftEstimator", "clipped", "limits", "peak_offset", "taper", "zoom_matrices"]
+__all__ = ["ShiftEstimator", "clipped", "shift_limits", "peak_offset", "taper", "zoom_matrices"]
 
 # Deviations above this many robust standard deviations are mostly active cells, which aren't in the template.
 _CLIP = 2.0
@@ -17,7 +17,7 @@ _FINE = 0.1
 _MAD_TO_STD = 1.4826
 
 
-def limits(value: float | Sequence[float], name: str = "max_shifts") -> tuple[float, float]:
+def shift_limits(value: float | Sequence[float], name: str = "max_shifts") -> tuple[float, float]:
     """
     Read a limit for rows and columns.
 
@@ -90,7 +90,7 @@ class ShiftEstimator:
         clip: bool = True,
         part: np.ndarray | None = None,
     ) -> None:
-        self.max_shifts = np.array(limits(max_shifts))
+        self.max_shifts = np.array(shift_limits(max_shifts))
         self.clip = clip
         template = np.asarray(template, dtype=np.float32)
         dims = template.shape

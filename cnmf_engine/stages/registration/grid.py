@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cnmf_engine.base.errors import ParameterError, explain
-from cnmf_engine.stages.registration.estimator import limits
+from cnmf_engine.stages.registration.estimator import shift_limits
 
 __all__ = ["PatchGrid", "patch_grid"]
 
@@ -91,7 +91,7 @@ def patch_grid(
     ParameterError
         If strides aren't positive or overlaps are negative.
     """
-    strides, overlaps = limits(strides, "strides"), limits(overlaps, "overlaps")
+    strides, overlaps = shift_limits(strides, "strides"), shift_limits(overlaps, "overlaps")
     if min(strides) < 1:
         raise ParameterError(
             explain("strides of at least 1 px", repr(strides), "use about twelve times gSig, e.g. (48, 48)")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cnmf_engine.base.parallel import map_ordered
+from cnmf_engine.base.parallel import RUN, Run
 from cnmf_engine.stages.registration.estimator import ShiftEstimator
 from cnmf_engine.stages.registration.templates import bin_median, reliable_part
 from cnmf_engine.stages.registration.warping import moved
@@ -22,7 +22,7 @@ def groupwise(
     margin: int,
     clip: bool,
     wiener: bool,
-    dview: Any = None,
+    run: Run = RUN,
     part: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """
@@ -36,8 +36,8 @@ def groupwise(
         As for `ShiftEstimator`.
     wiener : bool
         Keep of each scale of the templates as much as the two halves of the frames agree on.
-    dview : object, optional
-        Workers.
+    run : Run
+        Its workers share the work.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def groupwise(
         guide = reliable_part(means[1 - own], means[own], weight=1) if wiener else means[1 - own]
         find = ShiftEstimator(guide, max_shifts, margin, clip, part).find
         blocks = np.array_split(np.arange(len(half)), -(-len(half) // 10))
-        shifts = np.concatenate(map_ordered(find, [half[block] for block in blocks], dview))
+        shifts = np.concatenate(run.map(find, [half[block] for block in blocks]))
         found[own] = shifts - shifts.mean(axis=0)
         means[own] = bin_median(moved(half, found[own]))
     shifts = np.empty((len(frames), 2))

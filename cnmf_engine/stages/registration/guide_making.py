@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from cnmf_engine.base.parallel import map_ordered
-from cnmf_engine.stages.registration.estimator import ShiftEstimator, clipped, limits
+from cnmf_engine.base.parallel import RUN, Run
+from cnmf_engine.stages.registration.estimator import ShiftEstimator, clipped, shift_limits
 from cnmf_engine.stages.registration.groupwise import groupwise
 from cnmf_engine.stages.registration.guides import Guide, PlainGuide, WeightedGuide
 from cnmf_engine.stages.registration.passes import read_frames, spread
 from cnmf_engine.stages.registration.reduction import PLAIN_WIDTH, Reduction, within
 from cnmf_engine.stages.registration.still import check_mask, moving_part, soft
 from cnmf_engine.stages.registration.templates import (
+    Filter,
     filter_margin,
     high_pass,
     match_filter,
@@ -41,24 +42,24 @@ _MEAN_FRAMES, _MEANS = 400, 14
 def guide_from(
     movie: Any,
     max_shifts: Any,
-    gSig_filt: Any = None,
-    dview: Any = None,
-    filter_mode: str = "auto",
-    mask: np.ndarray | str | None = "auto",
+    filter: Filter,
+    run: Run = RUN,
 ) -> Guide:
     """
     Make a guide from frames spread over a movie.
 
-    At most 100 frames, in two halves, are aligned with each other in three rounds. With `filter_mode` 'auto'
-    at most 400 are then aligned with their mean, the noise is measured, and both again with its weights.
-    Movies of any length work, but fewer than 20 frames give a noisy template and a warning.
+    At most 100 frames, in two halves, are aligned with each other in three rounds. With the filter's mode
+    'auto' at most 400 are then aligned with their mean, the noise is measured, and both again with its
+    weights. Movies of any length work, but fewer than 20 frames give a noisy template and a warning.
 
     Parameters
     ----------
     movie : array_like of shape (T, d1, d2)
         Anything with a shape that gives frames when it is sliced.
-    max_shifts, gSig_filt, dview, filter_mode, mask
-        As for `cnmf_engine.stages.registration.register_rigid`.
+    max_shifts : float or sequence of two floats
+        Largest shift of rows and columns, px.
+    filter, run
+        As for `cnmf_engine.stages.registration.register`.
 
     Returns
     -------
@@ -72,33 +73,34 @@ def guide_from(
             "and is noisy. Check the shifts, or pass template=... from a longer recording.",
             T,
         )
-    look, mask = isinstance(mask, str), check_mask(mask, movie.shape[1:])
-    if gSig_filt is None or filter_mode == "caiman":
+    gSig_filt, mask = filter.gSig_filt, check_mask(filter.mask, movie.shape[1:])
+    look = isinstance(filter.mask, str)
+    if gSig_filt is None or filter.mode == "caiman":
         if look:
-            mask = _found_mask(movie, max_shifts, gSig_filt, dview)
-        if mask is None or filter_mode == "caiman":
-            return _plain(movie, max_shifts, gSig_filt, mask, dview)
+            mask = _found_mask(movie, max_shifts, gSig_filt, run)
+        if mask is None or filter.mode == "caiman":
+            return _plain(movie, max_shifts, gSig_filt, mask, run)
         # Unfiltered tissue is still shaded by what stands around it.
         gSig_filt, look = PLAIN_WIDTH, False
     reduction = Reduction(gSig_filt, tuple(movie.shape[1:]), mask)
     n = int(np.clip(_SAMPLE_PIXELS // np.prod(reduction.dims), _FIRST_FRAMES, _SAMPLE_FRAMES))
-    sample = _sample(movie, n, reduction, dview)
-    guide, shifts = _weighted(sample, reduction, max_shifts, dview)
+    sample = _sample(movie, n, reduction, run)
+    guide, shifts = _weighted(sample, reduction, max_shifts, run)
     if look:
-        mask = _full_mask(sample, shifts, reduction, max_shifts, tuple(movie.shape[1:]), dview)
+        mask = _full_mask(sample, shifts, reduction, max_shifts, tuple(movie.shape[1:]), run)
         if mask is not None:
             reduction = Reduction(gSig_filt, mask.shape, mask)
-            guide, _ = _weighted(_sample(movie, n, reduction, dview), reduction, max_shifts, dview)
+            guide, _ = _weighted(_sample(movie, n, reduction, run), reduction, max_shifts, run)
     return guide
 
 
-def _plain(movie: Any, max_shifts: Any, gSig_filt: Any, mask: np.ndarray | None, dview: Any) -> PlainGuide:
+def _plain(movie: Any, max_shifts: Any, gSig_filt: Any, mask: np.ndarray | None, run: Run) -> PlainGuide:
     """Make a guide without weights."""
     clip, margin = gSig_filt is not None, filter_margin(gSig_filt)
-    sample = _sample(movie, _FIRST_FRAMES, partial(_high_passed, mask=mask, gSig_filt=gSig_filt), dview)
+    sample = _sample(movie, _FIRST_FRAMES, partial(_high_passed, mask=mask, gSig_filt=gSig_filt), run)
     part = None if mask is None else soft(mask, 1, mask.shape)
-    template, _ = groupwise(sample, max_shifts, margin, clip, clip, dview, part)
-    means, shifts = mean_images(movie, PlainGuide(template, max_shifts, gSig_filt, mask), dview)
+    template, _ = groupwise(sample, max_shifts, margin, clip, clip, run, part)
+    means, shifts = mean_images(movie, PlainGuide(template, max_shifts, gSig_filt, mask), run)
     # The mean position becomes the origin, so that the limits reach about as far on both sides.
     image = _joined(high_pass(within(means, mask), gSig_filt), clip)
     return PlainGuide(moved(image[None], -shifts.mean(axis=0)[None])[0], max_shifts, gSig_filt, mask)
@@ -108,13 +110,13 @@ def _high_passed(frames: np.ndarray, mask: np.ndarray | None, gSig_filt: Any) ->
     return high_pass(within(frames, mask), gSig_filt)
 
 
-def _found_mask(movie: Any, max_shifts: Any, gSig_filt: Any, dview: Any) -> np.ndarray | None:
+def _found_mask(movie: Any, max_shifts: Any, gSig_filt: Any, run: Run) -> np.ndarray | None:
     """Look for what stands still in a movie whose shifts aren't known; mask ``(d1, d2)`` of the tissue."""
     reduction = Reduction(PLAIN_WIDTH if gSig_filt is None else gSig_filt, tuple(movie.shape[1:]))
-    sample = _sample(movie, _FIRST_FRAMES, reduction, dview)
-    reach = np.array(limits(max_shifts)) / reduction.factor
-    _, shifts = groupwise(sample, reach, reduction.margin, False, True, dview)
-    return _full_mask(sample, shifts, reduction, max_shifts, tuple(movie.shape[1:]), dview)
+    sample = _sample(movie, _FIRST_FRAMES, reduction, run)
+    reach = np.array(shift_limits(max_shifts)) / reduction.factor
+    _, shifts = groupwise(sample, reach, reduction.margin, False, True, run)
+    return _full_mask(sample, shifts, reduction, max_shifts, tuple(movie.shape[1:]), run)
 
 
 def _full_mask(
@@ -123,11 +125,11 @@ def _full_mask(
     reduction: Reduction,
     max_shifts: Any,
     dims: tuple[int, int],
-    dview: Any,
+    run: Run,
 ) -> np.ndarray | None:
     """Mask ``(d1, d2)`` of the tissue as far as filtered frames tell; None if nothing stands still."""
-    reach = np.array(limits(max_shifts)) / reduction.factor
-    tissue = moving_part(sample, shifts, reach, reduction.margin, dview)
+    reach = np.array(shift_limits(max_shifts)) / reduction.factor
+    tissue = moving_part(sample, shifts, reach, reduction.margin, run)
     if tissue is None:
         return None
     rows, cols = (np.minimum(np.arange(d) // reduction.factor, r - 1) for d, r in zip(dims, reduction.dims))
@@ -145,10 +147,8 @@ def guide_to(
     movie: Any,
     template: np.ndarray,
     max_shifts: Any,
-    gSig_filt: Any = None,
-    dview: Any = None,
-    filter_mode: str = "auto",
-    mask: np.ndarray | str | None = "auto",
+    filter: Filter,
+    run: Run = RUN,
 ) -> Guide:
     """
     Make a guide to a given template.
@@ -162,7 +162,7 @@ def guide_to(
         As for `guide_from`.
     template : ndarray of shape (d1, d2)
         The template, filtered by `high_pass`.
-    max_shifts, gSig_filt, dview, filter_mode, mask
+    max_shifts, filter, run
         As for `guide_from`.
 
     Returns
@@ -171,15 +171,15 @@ def guide_to(
         Brings frames to the place of the template. It compares them with the template itself if that has no
         contrast or the movie is too short for an image of its own.
     """
-    blank = np.ptp(template) == 0
-    if gSig_filt is None or filter_mode == "caiman" or blank or movie.shape[0] < _FEW_FRAMES:
-        return PlainGuide(template, max_shifts, gSig_filt, check_mask(mask, movie.shape[1:]))
-    guide = guide_from(movie, max_shifts, gSig_filt, dview, filter_mode, mask)
-    image = mean_images(movie, guide, dview)[0].mean(axis=0)[None]
+    gSig_filt, blank = filter.gSig_filt, np.ptp(template) == 0
+    if gSig_filt is None or filter.mode == "caiman" or blank or movie.shape[0] < _FEW_FRAMES:
+        return PlainGuide(template, max_shifts, gSig_filt, check_mask(filter.mask, movie.shape[1:]))
+    guide = guide_from(movie, max_shifts, filter, run)
+    image = mean_images(movie, guide, run)[0].mean(axis=0)[None]
     return guide.at(PlainGuide(template, max_shifts, gSig_filt, guide.mask).find(image)[0])
 
 
-def mean_images(movie: Any, guide: Guide, dview: Any = None) -> tuple[np.ndarray, np.ndarray]:
+def mean_images(movie: Any, guide: Guide, run: Run = RUN) -> tuple[np.ndarray, np.ndarray]:
     """
     Align at most 400 frames of a movie with a guide.
 
@@ -189,8 +189,8 @@ def mean_images(movie: Any, guide: Guide, dview: Any = None) -> tuple[np.ndarray
         As for `guide_from`.
     guide : Guide
         Finds the shifts.
-    dview : object, optional
-        Workers.
+    run : Run
+        Its workers share the work.
 
     Returns
     -------
@@ -202,7 +202,7 @@ def mean_images(movie: Any, guide: Guide, dview: Any = None) -> tuple[np.ndarray
     index, means, shifts = spread(movie.shape[0], _MEAN_FRAMES), [], []
     for numbers in np.array_split(index, min(_MEANS, len(index))):
         frames = fill_missing(read_frames(movie, numbers), numbers)[0]
-        found = map_ordered(partial(_moved_sum, guide), np.array_split(frames, min(4, len(frames))), dview)
+        found = run.map(partial(_moved_sum, guide), np.array_split(frames, min(4, len(frames))))
         shifts += [part[0] for part in found]
         means.append(sum(part[1] for part in found) / len(frames))
     return np.stack(means).astype(np.float32), np.concatenate(shifts)
@@ -213,9 +213,7 @@ def _moved_sum(guide: Guide, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return shifts, moved(frames, shifts).sum(axis=0, dtype=np.float64)
 
 
-def image_of(
-    movie: Any, guide: Guide, gSig_filt: Any = None, dview: Any = None, filter_mode: str = "auto"
-) -> np.ndarray:
+def image_of(movie: Any, guide: Guide, filter: Filter, run: Run = RUN) -> np.ndarray:
     """
     Show what a guide brings frames to, at full resolution.
 
@@ -225,7 +223,7 @@ def image_of(
         As for `guide_from`.
     guide : Guide
         Of this movie.
-    gSig_filt, dview, filter_mode
+    filter, run
         As for `guide_from`.
 
     Returns
@@ -233,8 +231,8 @@ def image_of(
     ndarray of shape (d1, d2), float32
         Median of mean images, filtered by `match_filter`, without what odd and even ones don't agree on.
     """
-    means = within(mean_images(movie, guide, dview)[0], guide.mask)
-    return _joined(match_filter(means, gSig_filt, filter_mode), gSig_filt is not None)
+    means = within(mean_images(movie, guide, run)[0], guide.mask)
+    return _joined(match_filter(means, filter.gSig_filt, filter.mode), filter.gSig_filt is not None)
 
 
 def _joined(parts: np.ndarray, wiener: bool) -> np.ndarray:
@@ -277,29 +275,29 @@ def weights_of(
 
 
 def _weighted(
-    sample: np.ndarray, reduction: Reduction, max_shifts: Any, dview: Any
+    sample: np.ndarray, reduction: Reduction, max_shifts: Any, run: Run
 ) -> tuple[WeightedGuide, np.ndarray]:
     """Align a sample with its own mean, which gets better by it, and measure the noise that is left."""
-    reach = np.array(limits(max_shifts)) / reduction.factor
+    reach = np.array(shift_limits(max_shifts)) / reduction.factor
     first = clipped(sample[spread(len(sample), _FIRST_FRAMES)])
-    template, _ = groupwise(first, reach, reduction.margin, False, True, dview, reduction.part)
+    template, _ = groupwise(first, reach, reduction.margin, False, True, run, reduction.part)
     find = ShiftEstimator(template, reach, reduction.margin, part=reduction.part).find
     # The first weights need no more frames than the noise is measured on.
     for used in (sample[spread(len(sample), _NOISE_FRAMES)], sample):
         parts = np.array_split(np.arange(len(used)), -(-len(used) // _BLOCK))
-        shifts = np.concatenate(map_ordered(find, [used[part] for part in parts], dview))
+        shifts = np.concatenate(run.map(find, [used[part] for part in parts]))
         # The mean position becomes the origin, so that the limits reach about as far on both sides.
         shifts -= shifts.mean(axis=0)
         aligned = np.empty_like(used)
         for some in (parts[first : first + _AT_ONCE] for first in range(0, len(parts), _AT_ONCE)):
-            done = map_ordered(_shift_pair, [(used[part], shifts[part]) for part in some], dview)
+            done = run.map(_shift_pair, [(used[part], shifts[part]) for part in some])
             aligned[some[0][0] : some[-1][-1] + 1] = np.concatenate(done)
         template, noise = weights_of(aligned, reduction.margin, reduction.part)
         find = Weights(template, noise, len(used), -reach, reach).find
     return WeightedGuide(reduction, template, noise, len(sample), max_shifts), shifts
 
 
-def reduced_sample(movie: Any, guide: WeightedGuide, dview: Any = None) -> np.ndarray:
+def reduced_sample(movie: Any, guide: WeightedGuide, run: Run = RUN) -> np.ndarray:
     """
     Read at most 200 frames spread over a movie, filtered as a guide compares them.
 
@@ -309,8 +307,8 @@ def reduced_sample(movie: Any, guide: WeightedGuide, dview: Any = None) -> np.nd
         The movie.
     guide : WeightedGuide
         Of this movie.
-    dview : object, optional
-        Workers.
+    run : Run
+        Its workers share the work.
 
     Returns
     -------
@@ -318,18 +316,18 @@ def reduced_sample(movie: Any, guide: WeightedGuide, dview: Any = None) -> np.nd
         Filtered frames.
     """
     most = int(np.clip(_SAMPLE_PIXELS // np.prod(guide.reduction.dims), _FEW_FRAMES, _NOISE_FRAMES))
-    return _sample(movie, most, guide.reduction, dview)
+    return _sample(movie, most, guide.reduction, run)
 
 
 def _shift_pair(pair: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     return shifted(*pair)
 
 
-def _sample(movie: Any, n: int, prepare: Any, dview: Any) -> np.ndarray:
+def _sample(movie: Any, n: int, prepare: Any, run: Run) -> np.ndarray:
     """Read frames spread over a movie, and filter them."""
     found = []
     for _, frames in _blocks(movie, spread(movie.shape[0], n)):
-        found += map_ordered(prepare, np.array_split(frames, min(4, len(frames))), dview)
+        found += run.map(prepare, np.array_split(frames, min(4, len(frames))))
     return np.concatenate(found)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cnmf_engine.stages.registration.estimator import ShiftEstimator, limits
+from cnmf_engine.stages.registration.estimator import ShiftEstimator, shift_limits
 from cnmf_engine.stages.registration.reduction import Reduction, within
 from cnmf_engine.stages.registration.still import soft
 from cnmf_engine.stages.registration.templates import filter_margin, high_pass, median_template
@@ -156,7 +156,7 @@ class WeightedGuide(Guide):
     ) -> None:
         self.reduction, self.template, self.noise, self.n_frames = reduction, template, noise, n_frames
         self.mask = reduction.mask
-        self._max_shifts = np.array(limits(max_shifts))
+        self._max_shifts = np.array(shift_limits(max_shifts))
         self.origin = np.zeros(2) if origin is None else origin
         # A lag of a whole image leaves nothing to compare.
         allowed = np.minimum(self._max_shifts, reduction.factor * (np.array(reduction.dims) - 1))

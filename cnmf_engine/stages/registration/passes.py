@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from cnmf_engine.base.errors import InputError, ParameterError, explain
-from cnmf_engine.base.memory import drop_pages, memory_budget
-from cnmf_engine.base.parallel import Workers, map_ordered
+from cnmf_engine.base.memory import drop_pages
+from cnmf_engine.base.parallel import RUN, Run
 
 __all__ = ["FramePass", "Sink", "StepResult", "check_movie", "chunks_of", "read_frames", "some", "spread"]
 
@@ -58,17 +58,14 @@ class FramePass:
         Frames of each part of the movie.
     step : callable
         Takes ``(frame numbers, frames)``, returns a `StepResult`.
-    dview : object, optional
-        Workers.
-    memory_limit : int, float or str, optional
-        Bytes that blocks of frames may take, see `cnmf_engine.base.memory.memory_budget`.
+    run : Run
+        Workers, and how much memory blocks of frames may take.
     """
 
     movie: Any
     chunks: list[np.ndarray]
     step: Callable[[tuple[np.ndarray, np.ndarray]], StepResult]
-    dview: Any = None
-    memory_limit: int | float | str | None = None
+    run: Run = RUN
     found: list[np.ndarray] = field(default_factory=list)
     _sums: dict[int, np.ndarray] = field(default_factory=dict)
 
@@ -96,8 +93,8 @@ class FramePass:
             for i, chunk in enumerate(self.chunks)
             for start in range(0, len(chunk), length)
         ]
-        fitting = memory_budget(self.memory_limit) // (2 * length * pixels * _BYTES_PER_PIXEL)
-        batch = int(np.clip(fitting, 1, 2 * (getattr(self.dview, "n_processes", None) or 1)))
+        fitting = self.run.budget // (2 * length * pixels * _BYTES_PER_PIXEL)
+        batch = int(np.clip(fitting, 1, 2 * self.run.workers))
         batches = [plan[first : first + batch] for first in range(0, len(plan), batch)]
         n_missing = 0
         for part, results in zip(batches, self._computed(batches)):
@@ -115,7 +112,7 @@ class FramePass:
             )
 
     def _computed(self, batches: list[list[tuple[int, np.ndarray]]]) -> Iterator[list[StepResult]]:
-        if not isinstance(self.dview, Workers):
+        if not self.run.shared or self.run.pool is None:
             yield from map(self._compute, batches)
             return
         # Workers go on with the next frames while these are written.
@@ -127,7 +124,7 @@ class FramePass:
 
     def _compute(self, batch: list[tuple[int, np.ndarray]]) -> list[StepResult]:
         items = [(numbers, read_frames(self.movie, numbers)) for _, numbers in batch]
-        results = map_ordered(self.step, items, self.dview)
+        results = self.run.map(self.step, items)
         for _, frames in items:
             drop_pages(frames)
         return results

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnmf_engine.base.errors import InputError, explain
+from cnmf_engine.base.parallel import one_thread
 from cnmf_engine.stages.registration.guide_making import weights_of
 from cnmf_engine.stages.registration.passes import check_movie, read_frames, spread
 from cnmf_engine.stages.registration.reduction import PLAIN_WIDTH, Reduction, within
@@ -89,6 +90,7 @@ class RegistrationQuality:
         )
 
 
+@one_thread()
 def registration_quality(
     movie_before: Any,
     movie_after: Any,

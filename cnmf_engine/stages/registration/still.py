@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnmf_engine.base.errors import InputError, explain
+from cnmf_engine.base.parallel import RUN, Run
 from cnmf_engine.stages.registration.groupwise import groupwise
 from cnmf_engine.stages.registration.passes import spread
 from cnmf_engine.stages.registration.weighting import shifted
@@ -71,7 +72,7 @@ def soft(mask: np.ndarray, factor: int, dims: tuple[int, int]) -> np.ndarray:
 
 
 def moving_part(
-    sample: np.ndarray, shifts: np.ndarray, reach: Any, margin: int, dview: Any = None
+    sample: np.ndarray, shifts: np.ndarray, reach: Any, margin: int, run: Run = RUN
 ) -> np.ndarray | None:
     """
     Tell what moves from what stands still.
@@ -92,8 +93,8 @@ def moving_part(
         Largest shift, px.
     margin : int
         Width of the border to leave out, px.
-    dview : object, optional
-        Workers.
+    run : Run
+        Its workers share the work.
 
     Returns
     -------
@@ -112,7 +113,7 @@ def moving_part(
         return None
 
     def align(part: np.ndarray) -> _Contrast:
-        return _Contrast(sample, groupwise(sample, reach, margin, False, True, dview, part)[1], inner)
+        return _Contrast(sample, groupwise(sample, reach, margin, False, True, run, part)[1], inner)
 
     steady = _blurred(sample.mean(axis=0) ** 2, 2 * _BLUR)
     trials = [align((steady <= np.quantile(steady, share)).astype(np.float32)) for share in _SHARES]

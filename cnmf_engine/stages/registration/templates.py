@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from cnmf_engine.base.errors import InputError, ParameterError, explain
+from cnmf_engine.base.parallel import ALONE
 from cnmf_engine.stages.filters import filter_frames, middling, motion_kernel
 from cnmf_engine.stages.registration.warping import fill_missing
 
 __all__ = [
     "FILTER_MODES",
+    "Filter",
     "band_widths",
     "bin_median",
     "check_filter_mode",
@@ -32,6 +35,32 @@ _SURROUND = 2.0
 _DETAIL, _DETAIL_PX = 2 / 3, 2.0
 # Bands of spatial frequency (per px) in which two templates are compared.
 _BANDS = 64
+
+
+@dataclass(frozen=True)
+class Filter:
+    """
+    How frames are compared.
+
+    Attributes
+    ----------
+    gSig_filt : float or sequence of two floats, optional
+        Width of the high-pass filter, px; see `match_filter`. No filter if None.
+    mode : {'auto', 'caiman'}
+        Which filter; see `match_filter`.
+    mask : {'auto', None} or ndarray of shape (d1, d2), bool
+        True where tissue is that shifts come from. 'auto' leaves out what doesn't move with the tissue, see
+        `cnmf_engine.stages.registration.still.moving_part`, and warns; None takes the whole field.
+    """
+
+    gSig_filt: float | Sequence[float] | None = None
+    mode: str = "auto"
+    mask: np.ndarray | str | None = "auto"
+
+    def __post_init__(self) -> None:
+        check_filter_mode(self.mode)
+        if self.gSig_filt is not None:
+            motion_kernel(self.gSig_filt)  # refuses what is no width
 
 
 def high_pass(frames: np.ndarray, gSig_filt: float | Sequence[float] | None) -> np.ndarray:
@@ -54,7 +83,7 @@ def high_pass(frames: np.ndarray, gSig_filt: float | Sequence[float] | None) -> 
     frames = np.asarray(frames, dtype=np.float32)
     if gSig_filt is None:
         return frames
-    return filter_frames(frames, motion_kernel(gSig_filt), border="reflect", n_threads=1)
+    return filter_frames(frames, motion_kernel(gSig_filt), border="reflect", run=ALONE)
 
 
 def check_filter_mode(filter_mode: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cnmf_engine.base.errors import InputError, ParameterError, explain
+from cnmf_engine.stages.registration.grid import PatchGrid
 
 __all__ = [
     "BORDER_MODES",
@@ -13,7 +14,10 @@ __all__ = [
     "fill_missing",
     "moved",
     "set_borders",
+    "set_outside",
     "translated",
+    "warp",
+    "warped",
 ]
 
 BORDER_MODES = (True, "min", "copy", False)
@@ -259,3 +263,62 @@ def fill_missing(frames: np.ndarray, numbers: np.ndarray | None = None) -> tuple
         nearest = ndimage.distance_transform_edt(missing[t], return_distances=False, return_indices=True)
         frames[t] = frames[t][tuple(nearest)]
     return frames, int(broken.size)
+
+
+def warp(
+    frames: np.ndarray,
+    row_shifts: np.ndarray,
+    col_shifts: np.ndarray,
+    grid: PatchGrid,
+    border: bool | str = "copy",
+) -> np.ndarray:
+    """
+    Move frames by one shift a patch.
+
+    Parameters
+    ----------
+    frames : ndarray of shape (n, d1, d2)
+        Frames without NaN.
+    row_shifts, col_shifts : ndarray of shape (n, n_patches)
+        Translation to apply at each patch's centre, px.
+    grid : PatchGrid
+        The patches.
+    border : {True, 'min', 'copy', False}
+        See `register`.
+
+    Returns
+    -------
+    ndarray of shape (n, d1, d2), float32
+        Bicubic interpolation, kept within each frame's own range.
+    """
+    out, outside = warped(frames, row_shifts, col_shifts, grid)
+    set_outside(out, outside, border)
+    return out
+
+
+def warped(
+    frames: np.ndarray, row_shifts: np.ndarray, col_shifts: np.ndarray, grid: PatchGrid
+) -> tuple[np.ndarray, np.ndarray]:
+    """Frames moved by one shift a patch, and where they come from outside the image (both of their shape)."""
+    import cv2
+
+    out = np.empty(frames.shape, dtype=np.float32)
+    outside = np.empty(frames.shape, dtype=bool)
+    rows, cols = np.indices(grid.dims, dtype=np.float32)
+    for t, frame in enumerate(frames):
+        image = np.ascontiguousarray(frame, dtype=np.float32)
+        from_row = rows - grid.field(row_shifts[t])
+        from_col = cols - grid.field(col_shifts[t])
+        found = cv2.remap(image, from_col, from_row, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        np.clip(found, image.min(), image.max(), out=out[t])
+        outside[t] = (from_row < 0) | (from_row > grid.dims[0] - 1)
+        outside[t] |= (from_col < 0) | (from_col > grid.dims[1] - 1)
+    return out, outside
+
+
+def set_outside(frames: np.ndarray, outside: np.ndarray, border: bool | str) -> None:
+    """Set what comes from outside to NaN (True), the frame's minimum ('min') or 0 (False), in place."""
+    if border == "copy":
+        return
+    for frame, where in zip(frames, outside):
+        frame[where] = np.nan if border is True else frame.min() if border == "min" else 0.0

@@ -7,21 +7,17 @@ the values of the box alone, and only when the task is sent.
 
 from __future__ import annotations
 
-import logging
-import threading
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from cnmf_engine.base.errors import InputError, MissingFileError, explain
+from cnmf_engine.base.parallel import Run
 from cnmf_engine.movies.geometry import Box, read_box
-from cnmf_engine.stages.cnmfe.initialization import Initialized, initialize
 
-__all__ = ["BoxOfMovie", "BoxTask", "MovieFile", "at_once", "fit_box", "movie_file"]
-
-log = logging.getLogger("caiman")
+__all__ = ["BoxOfMovie", "MovieFile", "boxes_of", "movie_file"]
 
 #: Pixels compared to make sure that a file still holds the movie that was mapped.
 _PROBES = 16
@@ -165,75 +161,7 @@ class BoxOfMovie:
         return {"box": Box(0, rows, 0, columns), "_images": part, "_file": None}
 
 
-class BoxTask(NamedTuple):
-    """
-    CNMF-E on one box.
-
-    Attributes
-    ----------
-    movie : BoxOfMovie
-        The box.
-    box : Box
-        Where it lies in the field of view.
-    options : dict
-        Keywords of `initialize`.
-    """
-
-    movie: BoxOfMovie
-    box: Box
-    options: dict[str, Any]
-
-
-def fit_box(task: BoxTask) -> Initialized:
-    """
-    Run CNMF-E on a box (importable, so that it travels to other processes).
-
-    Parameters
-    ----------
-    task : BoxTask
-        The box.
-
-    Returns
-    -------
-    Initialized
-        What was found.
-
-    Raises
-    ------
-    InputError
-        If the box holds NaN or infinity.
-    """
-    return initialize(task.movie.images, task.movie.box, **task.options)
-
-
-def at_once(func: Callable[[Any], Any], cost: int, budget: int, hint: str) -> Callable[[Any], Any]:
-    """
-    Let only as many tasks run side by side as memory allows; for threads, which share it.
-
-    Parameters
-    ----------
-    func : callable
-        The task.
-    cost : int
-        Bytes that one task takes.
-    budget : int
-        Bytes for all.
-    hint : str
-        What to do when one alone takes more; goes to the log.
-
-    Returns
-    -------
-    callable
-        The task, which first waits for its turn.
-    """
-    if cost > budget:
-        log.warning(
-            explain(f"work that fits {budget / 2**20:.0f} MB", f"a need of about {cost / 2**20:.0f} MB", hint)
-        )
-    turns = threading.BoundedSemaphore(max(int(budget // max(cost, 1)), 1))
-
-    def in_turn(item: Any) -> Any:
-        with turns:
-            return func(item)
-
-    return in_turn
+def boxes_of(images: np.ndarray, boxes: Iterable[Box], run: Run) -> list[BoxOfMovie]:
+    """Boxes of a movie, such that workers that share no memory read them from the file, if there is one."""
+    file = None if run.shared else movie_file(images)
+    return [BoxOfMovie(images, box, file) for box in boxes]
