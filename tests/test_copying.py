@@ -376,7 +376,10 @@ def test_place_that_cant_be_written_to(source, tmp_path, monkeypatch, number):
 
 @contextlib.contextmanager
 def nobody(*folders):
-    """Act without the rights of root."""
+    """Act without the rights of root, after the imports that root alone may be able to read."""
+    import psutil  # noqa: F401
+    import tqdm.auto  # noqa: F401
+
     for folder in folders:
         folder.chmod(0o755)
     as_root = os.geteuid() == 0
