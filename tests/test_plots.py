@@ -13,6 +13,7 @@ from test_plots_concepts import DRAW as CONCEPTS
 
 from cnmf_engine.base.errors import InputError, ParameterError
 from cnmf_engine.stages.cnmfe.background import fit_ring
+from cnmf_engine.stages.cnmfe.options import Ring
 from workshop_utils import figures
 from workshop_utils.figures import recording
 from workshop_utils.figures.cnmfe import _ring_of
@@ -143,7 +144,7 @@ def test_deconvolution_measures_the_decay():
 def test_ring_has_the_weights_of_the_engine(scene, ssub):
     dims, nothing = (D1, D2), (sparse.csc_matrix((D1 * D2, 0)), np.zeros((0, len(scene.movie)), np.float32))
     Y = scene.movie.astype(np.float32).reshape(len(scene.movie), -1, order="F").T
-    W = fit_ring(Y, *nothing, dims, radius=9.8, ssub=ssub).W
+    W = fit_ring(Y, *nothing, dims, Ring(9.8, ssub)).W
     ring = _ring_of(scene.movie, (20, 24), 9.8, ssub, 3000)
     place = (ring.rows - (ssub - 1) / 2) / ssub + -(-D1 // ssub) * (ring.cols - (ssub - 1) / 2) / ssub
     row = W[20 // ssub + -(-D1 // ssub) * (24 // ssub)].toarray().ravel()
