@@ -10,6 +10,7 @@ import tifffile
 
 import cnmf_engine as cm
 from cnmf_engine.base.errors import InputError
+from cnmf_engine.base.parallel import Run
 from cnmf_engine.caiman.stored import StoredMovie
 from cnmf_engine.stages.summary_images import correlation_pnr, local_correlations, max_correlation_image
 
@@ -147,7 +148,7 @@ def test_it_is_saved_as_an_array_is(pair, suffix, tmp_path):
 
 def test_stages_take_it_for_the_movie(pair, tmp_caiman):
     stored, held = pair
-    options = {"swap_dim": False, "memory_limit": LIMIT}
+    options = {"swap_dim": False, "run": Run(memory=LIMIT)}
     for function in (local_correlations, max_correlation_image):
         np.testing.assert_array_equal(function(stored, **options), function(held, **options))
     for a, b in zip(correlation_pnr(stored, gSig=2, **options), correlation_pnr(held, gSig=2, **options)):
