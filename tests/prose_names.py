@@ -76,6 +76,15 @@ def roots() -> dict[str, Any]:
     for path in (ROOT / "workshop_utils").iterdir():
         if path.suffix == ".py" or (path / "__init__.py").is_file():
             modules[path.stem] = f"workshop_utils.{path.stem}"
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(code(path))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("workshop_utils."):
+                inside = ROOT.joinpath(*node.module.split("."))
+                named = {alias.name for alias in node.names if (inside / f"{alias.name}.py").is_file()}
+                named |= {
+                    alias.name for alias in node.names if (inside / alias.name / "__init__.py").is_file()
+                }
+                modules |= {name: f"{node.module}.{name}" for name in named}
     found: dict[str, Any] = {name: _Lazy(module) for name, module in modules.items()}
     found |= {"opts": opts, "cnm": CNMF(1, params=opts), "estimates": Estimates()}
     return found

@@ -10,7 +10,8 @@ import re
 
 import pytest
 from prose import EVERYTHING, ROOT, SOURCES, name_of, passages, report, shell_lines
-from prose_names import command_problems, known_to, nearest, unknown
+from prose_names import command_problems, known_to, nearest, positional, unknown
+from prose_values import Code, same
 
 from workshop_utils.session.notebooks import parameters_of
 
@@ -63,3 +64,23 @@ def test_command_lines_are_possible(path):
 )  # fmt: skip
 def test_unknown_names_are_found(span, lost):
     assert unknown(span, known_to(SOURCES[3]) | {"f"}) == lost
+
+
+LESSON = """
+gSig = 3
+widths = (3, 6)
+for g in widths:
+    run(gSig_filt=(g, g))
+fit({"gSiz": (2 * gSig + 1, 2 * gSig + 1), "rf": 40, "K": None, "nb": 0})
+if opts.init["ssub"] == 2 or snr > 5:
+    sliders.seed_pixels(cn, pnr, gSig, 0.8, 10)
+"""
+
+
+def test_code_says_which_values_names_have():
+    code = Code(LESSON, positional)
+    assert code.stated["gSig_filt"] == [(3, 3), (6, 6)]
+    assert code.keyed["gSiz"] == [(7, 7)] and same(code.evaluate("2*gSig+1")[0], (7, 7))
+    assert code.stated["snr"] == [5] and code.stated["ssub"] == [2]
+    assert code.stated["min_corr"] == [0.8] and code.stated["min_pnr"] == [10]
+    assert code.keyed["K"] == [None]

@@ -11,6 +11,7 @@ import cnmf_engine as cm
 from cnmf_engine.base.errors import InputError
 from cnmf_engine.caiman.cnmf import CNMF, load_CNMF
 from cnmf_engine.caiman.params import CNMFParams
+from cnmf_engine.caiman.settings import options_of, params_of
 from cnmf_engine.stages.thresholds import Thresholds
 
 ROOT = Path(__file__).parents[1]
@@ -68,8 +69,36 @@ def test_what_was_saved_opens_in_both_ways(script, folder):
         assert abs(getattr(again, name) - getattr(fit, name)).max() == 0
     for name in ("C", "S", "YrA", "bl", "sn", "g"):
         np.testing.assert_array_equal(getattr(again.traces, name), getattr(fit.traces, name))
+    assert loaded.params.init["gSig"] == (3, 3) and loaded.params.patch["rf"] == 40
+    assert loaded.params.data["fr"] == 10 and loaded.params.quality["min_SNR"] == 3
+    assert set(again.options) == set(fit.options), "window included: it follows from rate and decay"
     measured = cm.measure(script["frames"], again, fr=10, decay_time=0.4, gSig=3)
     np.testing.assert_array_equal(measured.snr, script["quality"].snr)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {
+            "p": 2,
+            "dynamics": "pooled",
+            "fr": 20.0,
+            "optimize_g": False,
+            "s_min": 0.5,
+            "noise_method": "median",
+        },
+        {"do_merge": False, "rf": None, "K": 7, "tsub": 3, "ssub": 1, "ring_size_factor": 1.2, "ssub_B": 3},
+        {"border_pix": 4, "stride": None, "p_patch": 1, "nrgthr": 0.99, "del_duplicates": True},
+    ],
+    ids=str,
+)
+def test_options_written_to_parameters_come_back(changed):
+    base = {"method_init": "corr_pnr", "nb": 0, "center_psf": True, "gSig": (3, 3), "gSiz": (13, 13), "p": 1}
+    params = CNMFParams(params_dict=base | changed)
+    back = params_of(*options_of(params))
+    back.change_params({"fr": params.data["fr"]})
+    assert options_of(back) == options_of(params)
 
 
 def test_a_model_without_a_ring_is_no_fit(tmp_path):

@@ -52,8 +52,8 @@ def setup_cluster(
     ----------
     backend : str
         ``'multiprocessing'`` (or its old name ``'local'``): the engine's own threads, see `Workers`.
-        ``'single'``: no pool, everything runs in turn, on
-        one thread until `stop_server` or the next call. ``'dask'``: workers of a Dask cluster.
+        ``'single'``: no pool, everything runs in turn on one thread, until `stop_server` or the next call.
+        ``'dask'``: workers of a Dask cluster.
         ``'ipyparallel'``, ``'SLURM'``: engines of a running ipyparallel cluster.
     n_processes : int, optional
         Number of workers; one less than the processors this process may use if not given. If given, calls
@@ -94,12 +94,13 @@ def setup_cluster(
                 f"use backend={hint!r}" if hint else "use backend='multiprocessing'",
             )
         )
-    limit_threads(None if n_processes is None else checked_count(n_processes))
-    n_processes = max(available_cpus() - 1, 1) if n_processes is None else checked_count(n_processes)
+    most = None if n_processes is None else checked_count(n_processes)
+    n_processes = most or max(available_cpus() - 1, 1)
     if single_thread or backend == "single":
         limit_threads(1)
         return None, None, 1
     _settle_preexisting(ignore_preexisting)
+    limit_threads(most)
     if backend == "dask":
         return _dask_cluster(client, n_processes)
     if backend in ("ipyparallel", "SLURM"):

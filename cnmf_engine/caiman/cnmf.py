@@ -24,8 +24,8 @@ from cnmf_engine.caiman.params import CNMFParams
 from cnmf_engine.caiman.settings import (
     check_parameters,
     deconvolution_options,
-    merging_options,
-    patch_options,
+    options_of,
+    params_of,
     ring_options,
     search_options,
 )
@@ -34,7 +34,6 @@ from cnmf_engine.stages.cnmfe.background import RingModel
 from cnmf_engine.stages.cnmfe.fit import Fit, fit_cnmfe, refine
 from cnmf_engine.stages.cnmfe.starting import Start
 from cnmf_engine.stages.cnmfe.temporal import Traces
-from cnmf_engine.stages.deconvolution.foopsi import CLIPPED
 from cnmf_engine.stages.quality import Quality, Verdict
 
 __all__ = ["CNMF", "load_CNMF", "load_fit", "save_fit"]
@@ -136,8 +135,7 @@ class CNMF:
         images = self._checked(images, indices)
         start = Start.checked(images.shape[1:], self.Ain, self.params.init["seed_method"])
         self._remember(images)
-        options = search_options, patch_options, ring_options, merging_options, deconvolution_options
-        self._take(fit_cnmfe(images, *(of(self.params) for of in options), start=start, run=self._run))
+        self._take(fit_cnmfe(images, *options_of(self.params), start=start, run=self._run))
 
     def refit(self, images: np.ndarray, dview: Any = None) -> CNMF:
         """
@@ -316,7 +314,13 @@ def load_CNMF(filename: str | os.PathLike, n_processes: int | None = 1, dview: A
 
 
 def save_fit(
-    filename: str | os.PathLike, fit: Fit, quality: Quality | None = None, verdict: Verdict | None = None
+    filename: str | os.PathLike,
+    fit: Fit,
+    quality: Quality | None = None,
+    verdict: Verdict | None = None,
+    *,
+    fr: float | None = None,
+    decay_time: float | None = None,
 ) -> str:
     """
     Save what the stage functions found as a model that CaImAn and `load_CNMF` read.
@@ -329,13 +333,19 @@ def save_fit(
         From `fit_cnmfe`.
     quality, verdict : Quality, Verdict, optional
         From `measure` and `decide`.
+    fr, decay_time : float, optional
+        Frame rate, Hz, and length of a transient, s, which no option of a fit needs; CaImAn's defaults are
+        written where they aren't given.
 
     Returns
     -------
     str
-        Full path of the file. Its parameters are those of a fresh `CNMFParams`: stage functions have options.
+        Full path of the file. Its other parameters are the options of the fit and of the decision.
     """
-    model = CNMF()
+    asked = [] if verdict is None else [verdict.thresholds]
+    model = CNMF(params=params_of(*fit.options, *asked))
+    times = {"fr": fr, "decay_time": decay_time}
+    model.params.change_params({"data": {name: value for name, value in times.items() if value is not None}})
     model.params.data["dims"] = model.estimates.dims = model.dims = fit.dims
     model._take(fit)
     if quality is not None:
@@ -344,6 +354,7 @@ def save_fit(
             setattr(model.estimates, name, values)
     if verdict is not None:
         model.estimates.idx_components, model.estimates.idx_components_bad = verdict[:2]
+        model.estimates.idx_components_implausible = verdict.implausible
         model.estimates.rejected_by, model.estimates.likeness = verdict.reasons, verdict.likeness
     return model.save(filename)
 
@@ -367,16 +378,20 @@ def load_fit(filename: str | os.PathLike) -> Fit:
     InputError
         If the file holds no such model.
     """
-    estimates = storage.load(filename).estimates
-    if estimates.A is None or estimates.C is None or estimates.W is None:
+    saved = storage.load(filename)
+    estimates = saved.estimates
+    if any(value is None for value in (estimates.A, estimates.C, estimates.S, estimates.W, estimates.b0)):
         fix = "fit with nb=0 (ring model), or use load_CNMF"
-        raise InputError(explain("a model with footprints, traces and a ring background", f"{filename}", fix))
-    traces = Traces.from_raw(estimates.raw_traces(), CLIPPED)
-    for name in ("C", "S", "YrA", "bl", "c1", "lam", "g"):
-        if getattr(estimates, name) is not None:
-            setattr(traces, name, np.asarray(getattr(estimates, name)))
-    if estimates.neurons_sn is not None:
-        traces.sn = np.asarray(estimates.neurons_sn)
-    dims, A = estimates.image_size(), sparse.csc_matrix(estimates.A, dtype=np.float32)
-    sn = np.zeros(A.shape[0], np.float32) if estimates.sn is None else np.asarray(estimates.sn)
-    return Fit(dims, A, traces, RingModel(estimates.W, estimates.b0), sn, np.arange(A.shape[1]))
+        expected = "a model with footprints, traces, spikes and a ring background"
+        raise InputError(explain(expected, f"{filename} without all of them", fix))
+    C, K = np.asarray(estimates.C), len(estimates.C)
+    rest = {"YrA": np.zeros_like(C), "g": np.zeros((K, 1)), "sn": np.zeros(estimates.A.shape[0], np.float32)}
+    rest |= {name: np.zeros(K) for name in ("bl", "c1", "neurons_sn", "lam")}
+    bl, c1, noise, lam, g, YrA, sn = (
+        rest[name] if getattr(estimates, name) is None else np.asarray(getattr(estimates, name))
+        for name in ("bl", "c1", "neurons_sn", "lam", "g", "YrA", "sn")
+    )
+    traces = Traces(C, np.asarray(estimates.S), YrA, bl, c1, noise, lam, g)
+    A, background = sparse.csc_matrix(estimates.A, dtype=np.float32), RingModel(estimates.W, estimates.b0)
+    kept, options = np.arange(K), options_of(saved.params)
+    return Fit(estimates.image_size(), A, traces, background, sn, kept, options=options)

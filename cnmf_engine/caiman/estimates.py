@@ -21,7 +21,8 @@ from cnmf_engine.movies.access import check_movie
 from cnmf_engine.stages import components, evaluation, plausibility, reconstruction
 from cnmf_engine.stages.components import COMPONENT_FIELDS
 from cnmf_engine.stages.detrend import detrend, in_noise_units
-from cnmf_engine.stages.quality import Cells, plausibility_measures, snr_and_r
+from cnmf_engine.stages.quality import Cells, Quality, decide, plausibility_measures, snr_and_r
+from cnmf_engine.stages.thresholds import Thresholds
 
 __all__ = ["COMPONENT_FIELDS", "Estimates", "transient_length"]
 
@@ -253,30 +254,28 @@ class Estimates:
 
     def _decide(self, params: CNMFParams) -> None:
         """Set ``idx_components`` and ``idx_components_bad`` from what was measured."""
-        quality = params.quality
-        names = ("min_SNR", "rval_thr", "SNR_lowest", "rval_lowest")
-        decision = evaluation.decide(self.SNR_comp, self.r_values, **{name: quality[name] for name in names})
-        accepted = np.asarray(decision.accepted, dtype=int)
-        if quality["use_ecc"]:
-            if self.ecc is None:
-                self.ecc = evaluation.eccentricity(sparse.csc_matrix(self.A), self.image_size(params))
-            accepted = accepted[self.ecc[accepted] < quality["max_ecc"]]
-        accepted = np.sort(accepted)
-        reasons = np.full(len(self.SNR_comp), "", dtype="U10")
-        if _checks_plausibility(params) and len(reasons):
-            reasons, self.likeness = self.plausibility_rule(params)(accepted)
-        self.rejected_by = reasons
-        self.idx_components = accepted[reasons[accepted] == ""]
-        self.idx_components_implausible = accepted[reasons[accepted] != ""]
-        self.idx_components_bad = np.setdiff1d(np.arange(len(reasons)), self.idx_components)
+        if params.quality["use_ecc"] and self.ecc is None:
+            self.ecc = evaluation.eccentricity(sparse.csc_matrix(self.A), self.image_size(params))
+        measures = pairs = None
+        if _checks_plausibility(params) and len(self.SNR_comp):
+            measures, pairs = self._plausibility(params)
+        ecc = self.ecc if params.quality["use_ecc"] else None
+        thresholds = Thresholds(**{name: params.quality[name] for name in vars(Thresholds())})
+        verdict = decide(Quality(self.SNR_comp, self.r_values, measures, pairs, ecc), thresholds)
+        reasons = self.rejected_by = verdict.reasons
+        if verdict.likeness is not None:
+            self.likeness = verdict.likeness
+        self.idx_components, self.idx_components_bad = verdict.accepted, verdict.rejected
+        self.idx_components_implausible = verdict.implausible
         self.cnn_preds = []
-        counts = {reason: int((reasons[accepted] == reason).sum()) for reason in plausibility.REASONS}
-        if sum(counts.values()):
+        found = reasons[verdict.implausible]
+        counts = {reason: int((found == reason).sum()) for reason in plausibility.REASONS}
+        if len(found):
             log.info(
                 "%d of %d components that pass SNR or r rejected by other measures: %s. "
                 "quality/reject_implausible = False keeps them",
-                sum(counts.values()),
-                len(accepted),
+                len(found),
+                len(verdict.accepted) + len(found),
                 ", ".join(f"{count} as {reason}" for reason, count in counts.items() if count),
             )
 
@@ -295,9 +294,13 @@ class Estimates:
             Takes the components that pass; gives reasons ``(K,)`` and likeness ``(K,)``, see
             `cnmf_engine.stages.plausibility.implausible`.
         """
-        measures = {name: getattr(self, name) for name in plausibility.MEASURES}
-        pairs = plausibility.alike(self.A, self.raw_traces(), params.data["fr"], _decay_time(params))
+        measures, pairs = self._plausibility(params)
         return lambda passed: plausibility.implausible(measures, self.SNR_comp, passed, pairs, params.quality)
+
+    def _plausibility(self, params: CNMFParams) -> tuple[dict[str, np.ndarray], plausibility.Alike]:
+        """Collect what was measured beside SNR and r, and which components lie upon each other."""
+        measures = {name: getattr(self, name) for name in plausibility.MEASURES}
+        return measures, plausibility.alike(self.A, self.raw_traces(), params.data["fr"], _decay_time(params))
 
     def filter_components(
         self,

@@ -191,7 +191,7 @@ _QUALITY = (
     Row("quality", "reject_implausible", "bool", True, "evaluation", "Also reject what passes both thresholds but is a fibre, a torn frame, haze, movement or a double; False decides as CaImAn does."),
     Row("quality", "use_cnn", "bool", False, "evaluation", "Use a neural-network classifier; this engine has none, so it must stay False."),
     Row("quality", "use_ecc", "bool", False, "evaluation", "Also reject elongated components."),
-    Row("quality", "max_ecc", "float", 3, "evaluation", "Greatest elongation of an accepted component, with `use_ecc`.", "", _POSITIVE, (1, 6, 0.1)),
+    Row("quality", "max_ecc", "float", Thresholds.max_ecc, "evaluation", "Greatest elongation of an accepted component, with `use_ecc`.", "", _POSITIVE, (1, 6, 0.1)),
 )
 
 _MOTION = (

@@ -8,11 +8,14 @@ from cnmf_engine.stages.cnmfe.options import Merging, Patches, Ring, Search
 from cnmf_engine.stages.deconvolution.foopsi import Deconvolution, check_method
 from cnmf_engine.stages.filters import one_size
 from cnmf_engine.stages.noise import PixelNoise
+from cnmf_engine.stages.thresholds import Thresholds
 
 __all__ = [
     "check_parameters",
     "deconvolution_options",
     "merging_options",
+    "options_of",
+    "params_of",
     "patch_options",
     "ring_options",
     "search_options",
@@ -103,3 +106,37 @@ def patch_options(params: CNMFParams) -> Patches:
 def merging_options(params: CNMFParams) -> Merging:
     """When components are joined."""
     return Merging(params.merging["merge_thr"] if params.merging["do_merge"] else None)
+
+
+def options_of(params: CNMFParams) -> tuple[Search, Patches, Ring, Merging, Deconvolution]:
+    """Everything that a fit is asked for, in the order of `fit_cnmfe`."""
+    of = search_options, patch_options, ring_options, merging_options, deconvolution_options
+    return tuple(function(params) for function in of)
+
+
+def params_of(*options: Search | Patches | Ring | Merging | Deconvolution | Thresholds) -> CNMFParams:
+    """
+    Write options of the stages back into parameters, for a model's file.
+
+    The reverse of `options_of`, but for `Search.window`, which follows from frame rate and decay time.
+    """
+    asked = {type(option): vars(option) for option in options}
+    search, patches, ring = (dict(asked.get(kind, {})) for kind in (Search, Patches, Ring))
+    merging, trace = dict(asked.get(Merging, {})), dict(asked.get(Deconvolution, {}))
+    init = {name: search[name] for name in _SEARCH if search}
+    init |= {"gSig": (search["gSig"],) * 2, "gSiz": (search["gSiz"],) * 2} if search else {}
+    init |= {"ssub_B": ring["ssub"], "ring_size_factor": ring["radius"] / search["gSiz"]} if ring else {}
+    fr, p = trace.pop("fr", None), trace.pop("p", None)
+    groups = {
+        "init": init | {"method_init": "corr_pnr", "nb": 0},
+        "patch": {"p_patch" if name == "p" else name: value for name, value in patches.items()},
+        "spatial": {"nrgthr": search["nrgthr"]} if search else {},
+        "preprocess": (vars(search["noise"]) if search else {}) | ({} if p is None else {"p": p}),
+        "temporal": trace | ({} if p is None else {"p": p, "dynamics": "pooled" if fr else "per_trace"}),
+        "data": {"fr": fr} if fr else {},
+        "quality": asked.get(Thresholds, {}),
+    }
+    if merging:
+        thr = merging["merge_thr"]
+        groups["merging"] = {"do_merge": thr is not None} | ({} if thr is None else {"merge_thr": thr})
+    return CNMFParams(params_dict={group: values for group, values in groups.items() if values})

@@ -47,12 +47,17 @@ class Quality(NamedTuple):
         What tells cells from fibres, torn frames, haze and movement: `plausibility.MEASURES`.
     pairs : Alike
         Components that lie upon each other.
+    ecc : ndarray of shape (K,), optional
+        Elongation of footprints.
+
+    Without `measures` and `pairs` SNR and r decide alone, as in CaImAn.
     """
 
     snr: np.ndarray
     r: np.ndarray
-    measures: dict[str, np.ndarray]
-    pairs: plausibility.Alike
+    measures: dict[str, np.ndarray] | None = None
+    pairs: plausibility.Alike | None = None
+    ecc: np.ndarray | None = None
 
 
 class Verdict(NamedTuple):
@@ -63,16 +68,22 @@ class Verdict(NamedTuple):
     ----------
     accepted, rejected : ndarray of int
         Indices in increasing order; every component is in one of them.
+    implausible : ndarray of int
+        Those of the rejected that pass SNR or r.
     reasons : ndarray of shape (K,), str
-        What speaks against a component that passes SNR or r: one of `plausibility.REASONS`, else empty.
-    likeness : ndarray of shape (K,), float64
+        What speaks against a component, whatever its SNR and r: one of `plausibility.REASONS`, else empty.
+    likeness : ndarray of shape (K,), float64, or None
         How much a component is like a better one in the same place.
+    thresholds : Thresholds
+        From which values on.
     """
 
     accepted: np.ndarray
     rejected: np.ndarray
+    implausible: np.ndarray
     reasons: np.ndarray
-    likeness: np.ndarray
+    likeness: np.ndarray | None
+    thresholds: Thresholds
 
 
 @one_thread()
@@ -168,7 +179,13 @@ def decide(quality: Quality, thresholds: Thresholds = Thresholds()) -> Verdict:
     limits = vars(thresholds)
     lowest = {name: limits[name] for name in ("min_SNR", "rval_thr", "SNR_lowest", "rval_lowest")}
     passed = evaluation.decide(quality.snr, quality.r, **lowest).accepted
-    measured = quality.measures, quality.snr, passed, quality.pairs
-    reasons, likeness = plausibility.implausible(*measured, limits)
-    accepted = passed[reasons[passed] == ""]
-    return Verdict(accepted, np.setdiff1d(np.arange(len(reasons)), accepted), reasons, likeness)
+    if quality.ecc is not None:
+        passed = passed[quality.ecc[passed] < thresholds.max_ecc]
+    reasons, likeness = np.full(len(quality.snr), "", dtype="U10"), None
+    if quality.measures is not None:
+        reasons, likeness = plausibility.implausible(
+            quality.measures, quality.snr, passed, quality.pairs, limits
+        )
+    accepted, implausible = passed[reasons[passed] == ""], passed[reasons[passed] != ""]
+    rejected = np.setdiff1d(np.arange(len(reasons)), accepted)
+    return Verdict(accepted, rejected, implausible, reasons, likeness, thresholds)

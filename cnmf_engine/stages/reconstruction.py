@@ -120,8 +120,8 @@ def background(model: Model, Yr: np.ndarray, run: Run = RUN) -> np.ndarray:
 
     Parameters
     ----------
-    model : Model
-        A fit.
+    model : Model or Fit
+        What was found.
     Yr : ndarray or memmap of shape (d, T) or (T, d1, d2)
         The movie.
     run : Run
@@ -156,8 +156,8 @@ def residual_traces(model: Model, Yr: np.ndarray, run: Run = RUN) -> np.ndarray:
 
     Parameters
     ----------
-    model : Model
-        A fit.
+    model : Model or Fit
+        What was found.
     Yr : ndarray or memmap of shape (d, T) or (T, d1, d2)
         The movie.
     run : Run
@@ -200,8 +200,8 @@ def three_panels(
 
     Parameters
     ----------
-    model : Model
-        A fit.
+    model : Model or Fit
+        What was found.
     imgs : ndarray or memmap of shape (T, d1, d2)
         The movie.
     frame_range : slice

@@ -20,6 +20,8 @@ class Thresholds:
         An SNR or a correlation not above these rejects, whatever the other is.
     max_likeness, max_movement, max_surround, min_locality, min_roundness, min_snr_rest, min_width : float
         What speaks against a cell, see `cnmf_engine.stages.plausibility.implausible`.
+    max_ecc : float
+        An elongation of at least this rejects, where it was measured.
     """
 
     min_SNR: float = 2.5
@@ -33,3 +35,4 @@ class Thresholds:
     min_roundness: float = 0.6
     min_snr_rest: float = 0.5
     min_width: float = 0.5
+    max_ecc: float = 3

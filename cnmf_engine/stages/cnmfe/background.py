@@ -200,7 +200,9 @@ def fit_ring_movie(
     for i, movie in enumerate(boxes_of(images, full, run)):
         part = A[index[i]]
         near = np.unique(part.indices)
-        cells = part[:, near], C[near], part @ mean_C
+        # What travels is cut to what the tile needs; threads share the traces.
+        traces = (C, near) if run.shared else (C[near], np.arange(len(near)))
+        cells = part[:, near], *traces, part @ mean_C
         tiles.append(_Tile(movie, full[i].dims, inner[i], outer[i], coarse, offsets, ssub, tsub, *cells))
     fitted = run.map(_fit_tile, tiles, "Background")
     b0 = np.empty(dims[0] * dims[1], dtype=np.float32)
@@ -223,6 +225,7 @@ class _Tile(NamedTuple):
     tsub: int
     A: sparse.csr_matrix
     C: np.ndarray
+    rows: np.ndarray
     level: np.ndarray
 
 
@@ -234,7 +237,7 @@ def _fit_tile(tile: _Tile) -> tuple[list, np.ndarray]:
         mean[strip.within(box).slices] = as_image(strip_mean, strip.dims)
 
     X = read_decimated(tile.movie.images, box, tile.ssub, tile.tsub, note_mean)
-    X -= coarse_footprints(tile.A, tile.dims, tile.ssub) @ tile.C
+    X -= coarse_footprints(tile.A, tile.dims, tile.ssub) @ tile.C[tile.rows]
     X -= X.mean(axis=1, keepdims=True)
     weights = weights_of(X, tile.inner, tile.outer, tile.coarse, tile.offsets)
     return weights, mean.ravel(order="F") - tile.level

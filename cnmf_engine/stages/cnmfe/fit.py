@@ -60,6 +60,8 @@ class Fit:
         Rise and decay of the indicator, if they were measured.
     merged : list of list of ndarray
         Components of neighbouring patches that were joined, in each round.
+    options : tuple
+        What was asked for: `Search`, `Ring`, `Deconvolution`, and `Patches` and `Merging` of a search.
     """
 
     dims: tuple[int, int]
@@ -70,6 +72,7 @@ class Fit:
     kept: np.ndarray
     dynamics: Dynamics | None = None
     merged: Sequence = ()
+    options: tuple = ()
     #: Low-rank background, which this kind of fit doesn't have.
     b: ClassVar[None] = None
     f: ClassVar[None] = None
@@ -182,7 +185,8 @@ def fit_cnmfe(
     if bad.mask.any():
         A = sparse.csc_matrix(A.multiply(~bad.mask.ravel(order="F")[:, None]), dtype=A.dtype)
     C = unshrunk(traces.C, traces.YrA)
-    fit = _finished(movie, A, C, sn, search, ring, deconvolution, merged, run)
+    fit = _finished(movie, A, C, sn, search, ring, deconvolution, run)
+    fit = replace(fit, merged=merged, options=(*fit.options, patches, merging))
     log.info("CNMF-E found %d components in %d patches", len(fit.C), len(boxes))
     if not (len(fit.C) or start.known):
         _log_nothing(found, search)
@@ -228,7 +232,7 @@ def refine(
     """
     options = dict(sn=sn, search=search, ring=ring, deconvolution=deconvolution.underway(), run=run)
     done = update_all(movie, A, C, **options)
-    fit = _finished(movie, done.A, done.C, sn, search, ring, deconvolution, [], run)
+    fit = _finished(movie, done.A, done.C, sn, search, ring, deconvolution, run)
     return replace(fit, kept=done.kept[fit.kept])
 
 
@@ -252,7 +256,6 @@ def _finished(
     search: Search,
     ring: Ring,
     deconvolution: Deconvolution,
-    merged: list,
     run: Run,
 ) -> Fit:
     """Read traces of components from the movie, deconvolve them, and bring footprints to unit length."""
@@ -265,7 +268,8 @@ def _finished(
     A = sparse.csc_matrix(found.A @ sparse.diags(1 / norm) if len(norm) else found.A, dtype=np.float32)
     A.sort_indices()
     background = RingModel(found.background.W, b0)
-    return Fit(tuple(movie.shape[1:]), A, traces.scale(norm), background, sn, found.kept, dynamics, merged)
+    fit = Fit(tuple(movie.shape[1:]), A, traces.scale(norm), background, sn, found.kept, dynamics)
+    return replace(fit, options=(search, ring, deconvolution))
 
 
 def deconvolve_all(
