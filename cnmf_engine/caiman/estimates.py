@@ -260,7 +260,9 @@ class Estimates:
         if _checks_plausibility(params) and len(self.SNR_comp):
             measures, pairs = self._plausibility(params)
         ecc = self.ecc if params.quality["use_ecc"] else None
-        thresholds = Thresholds(**{name: params.quality[name] for name in vars(Thresholds())})
+        # CaImAn's own parameters lack those of measures that it doesn't have.
+        known = {name: params.quality[name] for name in vars(Thresholds()) if name in params.quality}
+        thresholds = Thresholds(**known)
         verdict = decide(Quality(self.SNR_comp, self.r_values, measures, pairs, ecc), thresholds)
         reasons = self.rejected_by = verdict.reasons
         if verdict.likeness is not None:
